@@ -1,10 +1,63 @@
 //! What VMX and SVM share.
 #![no_std]
 
+mod access;
 mod addr;
+mod config;
+#[cfg(feature = "decode")]
+pub mod decode;
+mod direct_map;
+mod edit;
+mod event;
+mod exit;
+mod format;
+#[cfg(target_arch = "x86_64")]
+pub mod fpu;
 mod frame;
+mod guest_memory;
+#[cfg(target_arch = "x86_64")]
+mod host;
+mod invalidation;
+mod io;
+mod linear;
+mod map_error;
+mod mapping;
+mod permission;
+mod pin;
+mod plan;
+mod pool;
 mod ram;
+mod register;
+mod segment;
+mod space;
+mod span;
+mod state;
+mod stock;
+mod table;
+mod vcpu;
+mod walk;
 
+pub use access::Access;
 pub use addr::{Gpa, Gva, Hpa, PageSize};
+pub use config::{FpuPolicy, Intercepts, VcpuConfig};
+pub use direct_map::DirectMap;
+pub use event::{Event, Exception, InjectError, Interruptibility};
+pub use exit::{ControlRegisterAccess, Exit, ExitKind, NestedFault, NestedFaultCause, RegisterAccess};
+pub use format::{Entry, Format, Unsupported};
 pub use frame::{FRAME_BYTES, Frame, Frames, OutOfFrames};
+pub use guest_memory::{AccessError, GuestMappings, GuestMemory};
+#[cfg(target_arch = "x86_64")]
+pub use host::{Host, InterruptsDisabled};
+pub use invalidation::Invalidation;
+pub use io::{AddressSize, Io, IoDirection, IoError, IoSize, Ports, StringIo};
+pub use map_error::MapError;
+pub use mapping::{Mapping, MemoryType, Translation};
+pub use permission::{MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, SwitchedMsr};
+pub use pin::CpuPin;
+pub use pool::{DonateError, FramePool};
 pub use ram::{GuestRam, GuestRamError};
+pub use register::{ControlRegister, Cr0, Cr4, Efer, Gpr, Gprs, Rflags};
+pub use segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentRegister};
+pub use space::AddressSpace;
+pub use state::{CpuState, StateError};
+pub use vcpu::{SkipError, Vcpu};

@@ -1,2 +1,16 @@
-//! placeholder
+//! Entry format of Intel's extended page tables: bits and conversions, no memory.
+//!
+//! [`EptFormat`] makes an [`AddressSpace`](x86_virt_core::AddressSpace) one for VMX; [`Eptp`] is the pointer to its root.
+//! Citations are of the Intel Software Developer's Manual (SDM), edition of 2025 and later, where chapter 31 is "VMX Support
+//! for Address Translation".
 #![no_std]
+
+mod capabilities;
+mod entry;
+mod eptp;
+mod format;
+
+pub use capabilities::EptCapabilities;
+pub use entry::EptEntry;
+pub use eptp::Eptp;
+pub use format::{EptFormat, EptUnsupported};

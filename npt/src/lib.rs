@@ -1,2 +1,13 @@
-//! placeholder
+//! Entry format of AMD's nested page tables: bits and conversions, no memory.
+//!
+//! [`NptFormat`] makes an [`AddressSpace`](x86_virt_core::AddressSpace) one for SVM. Citations are of the AMD64 Architecture
+//! Programmer's Manual (APM), volume 2, publication 24593, revision 3.42.
 #![no_std]
+
+mod entry;
+mod format;
+mod pat;
+
+pub use entry::NptEntry;
+pub use format::{NptFormat, NptUnsupported};
+pub use pat::Pat;

@@ -1,2 +1,60 @@
-//! placeholder
+//! AMD SVM: VMCB, capabilities, ownership, world switch and exits.
+//!
+//! [`SvmRoot::enter`] turns SVM on for one processor. [`SvmVcpu::new`] makes a virtual processor on it, which implements
+//! [`Vcpu`](x86_virt_core::Vcpu). [`ParkedVcpu`] is one that is not loaded and may move to another processor.
+//!
+//! ```no_run
+//! # #[cfg(target_arch = "x86_64")]
+//! # fn example(
+//! #     pin: &impl x86_virt_core::CpuPin,
+//! #     frames: impl x86_virt_core::Frames,
+//! # ) -> Result<(), Box<dyn core::error::Error>> {
+//! use x86_virt_core::{AddressSpace, CpuState, ExitKind, Vcpu, VcpuConfig};
+//! use x86_virt_svm::{SvmRoot, SvmVcpu};
+//!
+//! let mut root = SvmRoot::enter(pin, &frames)?;
+//! let space = AddressSpace::new(root.nested_format()?, frames.clone())?;
+//! // Map guest memory and put a program there, then:
+//! let mut vcpu = SvmVcpu::new(&mut root, &space, VcpuConfig::new())?;
+//! vcpu.set_state(&CpuState::real_mode(0, 0x7c00))?;
+//! while vcpu.run()?.kind != ExitKind::Hlt {
+//!     vcpu.skip_instruction()?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Citations are of the AMD64 Architecture Programmer's Manual (APM), volume 2, publication 24593, revision 3.42.
 #![no_std]
+
+#[cfg(target_arch = "x86_64")]
+mod debug;
+mod asid;
+mod capability;
+mod cpl;
+mod exit;
+mod exit_code;
+mod exit_info;
+#[cfg(target_arch = "x86_64")]
+mod guest;
+#[cfg(target_arch = "x86_64")]
+mod instructions;
+mod intercept;
+mod iopm;
+mod msrpm;
+#[cfg(target_arch = "x86_64")]
+mod parked;
+mod register;
+#[cfg(target_arch = "x86_64")]
+mod root;
+#[cfg(target_arch = "x86_64")]
+mod run;
+#[cfg(target_arch = "x86_64")]
+mod switch;
+#[cfg(target_arch = "x86_64")]
+mod vcpu;
+mod vm_cr;
+pub mod vmcb;
+
+#[cfg(test)]
+mod fake;

@@ -1,2 +1,57 @@
-//! placeholder
-#![no_std]
+//! Intel VMX: what a VMCS holds, what a processor can do, and a virtual processor that runs.
+//!
+//! Section numbers and titles are those of the Intel 64 and IA-32 Architectures Software Developer's Manual (SDM), revision
+//! 092 of June 2026.
+#![cfg_attr(not(test), no_std)]
+
+mod access;
+mod bitmap;
+mod bytes;
+mod capability;
+mod control;
+mod event;
+mod exit;
+pub mod field;
+mod instruction_error;
+mod setup;
+#[cfg(test)]
+mod test_frames;
+
+#[cfg(target_arch = "x86_64")]
+mod guest;
+#[cfg(target_arch = "x86_64")]
+mod host_state;
+#[cfg(target_arch = "x86_64")]
+mod instructions;
+#[cfg(target_arch = "x86_64")]
+mod msrs;
+#[cfg(target_arch = "x86_64")]
+mod root;
+#[cfg(target_arch = "x86_64")]
+mod switch;
+#[cfg(target_arch = "x86_64")]
+mod vcpu;
+#[cfg(target_arch = "x86_64")]
+mod vmcs;
+
+pub use access::{CountingVmcs, FakeVmcs, FieldError, VmcsRead, VmcsWrite};
+pub use bitmap::{IoBitmaps, MsrBitmaps};
+#[cfg(target_arch = "x86_64")]
+pub use capability::has_vmx;
+pub use capability::{Basic, Capabilities, FeatureControl, RawCapabilities, Unsupported};
+pub use control::{
+    ControlCapability, EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls, Setting,
+    UnsupportedControl,
+};
+pub use event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
+pub use exit::{
+    ControlRegisterQualification, DebugRegisterQualification, EptViolationQualification, ExitReason, IoQualification,
+    StringIoInformation,
+};
+pub use instruction_error::{InstructionError, VmFail};
+#[cfg(target_arch = "x86_64")]
+pub use root::{EnterError, VmxRoot};
+#[cfg(target_arch = "x86_64")]
+pub use vcpu::{CreateError, EntryError, ParkedVcpu, VmxVcpu};
+#[cfg(target_arch = "x86_64")]
+pub use vmcs::{CurrentVmcs, Vmcs};

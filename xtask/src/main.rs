@@ -1,2 +1,65 @@
-//! placeholder
-fn main() {}
+//! Demo, tests, lints and set-up: the one tool for people and for CI.
+
+mod bochs;
+mod boot;
+mod cargo;
+mod console;
+mod demo;
+mod emulated;
+mod host;
+mod image;
+mod job;
+mod lint;
+mod machine;
+mod matrix;
+mod output;
+mod process;
+mod qemu;
+mod setup;
+mod tally;
+mod test;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cargo::Workspace;
+
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Boots an example on an Intel and on an AMD processor and shows what it prints.
+    Demo(demo::Arguments),
+    /// Runs the tests on this host, then the images on every emulated machine.
+    Test(test::Arguments),
+    /// Checks format, clippy and documentation.
+    Lint,
+    /// Installs the emulators and the linker, where they are missing.
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    perform(&arguments.task).unwrap_or_else(|error| {
+        output::progress(format_args!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn perform(task: &Task) -> anyhow::Result<ExitCode> {
+    process::end_children_on_signals()?;
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Demo(arguments) => demo::run(&workspace, arguments),
+        Task::Test(arguments) => test::run(&workspace, arguments),
+        Task::Lint => lint::run(&workspace),
+        Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+    }
+}

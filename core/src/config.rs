@@ -1,0 +1,109 @@
+//! What a virtual processor is made with.
+
+use bitfield_struct::bitfield;
+
+/// What ends a run besides what always does.
+///
+/// Always: CPUID where the processor can intercept it, hypercalls, all MSRs and ports until they are passed through, CR0 and
+/// CR4 writes, CR8 and debug registers, XSETBV, RDPMC, MONITOR, MWAIT, INVD, VMX and SVM instructions, the host's
+/// interrupts and NMIs, INIT and shutdown.
+#[bitfield(u32)]
+#[derive(PartialEq, Eq)]
+pub struct Intercepts {
+    /// HLT.
+    pub hlt: bool,
+    /// PAUSE.
+    pub pause: bool,
+    /// RDTSC and RDTSCP.
+    pub rdtsc: bool,
+    /// MOV to CR3.
+    pub cr3_write: bool,
+    /// MOV from CR3.
+    pub cr3_read: bool,
+    /// INVLPG.
+    pub invlpg: bool,
+    /// WBINVD.
+    pub wbinvd: bool,
+    #[bits(25)]
+    _reserved7: u32,
+}
+
+/// How a virtual processor is made.
+///
+/// ```
+/// use x86_virt_core::{Intercepts, VcpuConfig};
+///
+/// let config = VcpuConfig::new().with_intercepts(Intercepts::new().with_hlt(true).with_pause(true)).with_exceptions(1 << 14);
+/// assert!(config.intercepts().hlt());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct VcpuConfig {
+    intercepts: Intercepts,
+    exceptions: u32,
+    fpu: FpuPolicy,
+}
+
+/// What happens to x87, SSE and AVX state at entries and exits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FpuPolicy {
+    /// Host and guest each have their own.
+    Switched,
+    /// They share the registers: the host does not use them.
+    Shared,
+}
+
+impl VcpuConfig {
+    /// HLT ends a run; FPU state is switched; no exception is intercepted.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { intercepts: Intercepts::new().with_hlt(true), exceptions: 0, fpu: FpuPolicy::Switched }
+    }
+
+    /// With these intercepts.
+    #[must_use]
+    pub const fn with_intercepts(self, intercepts: Intercepts) -> Self {
+        Self { intercepts, ..self }
+    }
+
+    /// With the exceptions intercepted whose vectors are the bits set in `exceptions`.
+    #[must_use]
+    pub const fn with_exceptions(self, exceptions: u32) -> Self {
+        Self { exceptions, ..self }
+    }
+
+    /// With x87, SSE and AVX state left in the registers at entries and exits.
+    ///
+    /// # Safety
+    ///
+    /// While a virtual processor with this configuration is loaded, the host neither uses these registers nor expects them
+    /// to keep their values, and switches them itself between guests. Code that is compiled for a target with SSE uses them.
+    #[must_use]
+    #[expect(unsafe_code, reason = "the caller's promise about registers")]
+    pub const unsafe fn with_shared_fpu(self) -> Self {
+        Self { fpu: FpuPolicy::Shared, ..self }
+    }
+
+    /// The intercepts.
+    #[must_use]
+    pub const fn intercepts(&self) -> Intercepts {
+        self.intercepts
+    }
+
+    /// The exceptions that are intercepted.
+    #[must_use]
+    pub const fn exceptions(&self) -> u32 {
+        self.exceptions
+    }
+
+    /// What happens to x87, SSE and AVX state.
+    #[must_use]
+    pub const fn fpu(&self) -> FpuPolicy {
+        self.fpu
+    }
+}
+
+impl Default for VcpuConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}

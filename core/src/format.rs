@@ -1,0 +1,137 @@
+//! What the walk needs to know of an entry format.
+
+use core::fmt::Debug;
+
+use crate::access::Access;
+use crate::addr::{Hpa, PageSize};
+use crate::mapping::MemoryType;
+
+/// A format of the entries of nested page tables: bits and conversions, no memory.
+///
+/// Levels count from the bottom: the entries of a table of level 1 map 4 KiB each, and a table of level `levels()` is the
+/// root. All functions are total: an argument that the format has no encoding for is an [`Unsupported`], or is masked.
+///
+/// # Safety
+///
+/// The walk puts what these functions return into tables that a processor reads, follows what
+/// [`classify`](Self::classify) returns, and lets guests reach what is mapped. The implementor promises, of the processor
+/// that uses the format:
+///
+/// - An entry from [`leaf`](Self::leaf), in a table of level `size.level()`, translates to the `size` bytes at `hpa` with
+///   no more than `access`. For `hpa` below 2^52 and a multiple of `size`, it is the `leaf` of address 0 with `hpa` in
+///   place.
+/// - An entry from [`table`](Self::table), in a table of level 2 or more, refers to the table of the next lower level at
+///   `hpa`, whatever bits 61 to 52 are. They are clear in what `table` returns; the walk keeps a count there.
+/// - An entry whose bits 11 to 0 and 63 to 52 are clear refers to nothing at any level.
+/// - [`split`](Self::split) returns the entry of the next lower level for the first part of what the leaf maps, with the
+///   same permissions; adding the size of the smaller page to it gives the entry of the next part.
+/// - A leaf in which the bits of [`access_mask`](Self::access_mask) are replaced by those of
+///   [`access_bits`](Self::access_bits) differs from it in that it allows no more than `access`.
+/// - `classify` says of all these entries what they are, also when the processor has set accessed and dirty flags.
+/// - [`levels`](Self::levels) is 4 or 5 and [`address_width`](Self::address_width) is at most 52. All answers stay the
+///   same.
+#[expect(unsafe_code, reason = "the processor dereferences what an implementor encodes")]
+pub unsafe trait Format: Copy + Debug {
+    /// How many levels of tables there are: 4 or 5.
+    fn levels(&self) -> u8;
+
+    /// The largest page that the processor supports.
+    fn largest_page(&self) -> PageSize;
+
+    /// How many bits a host-physical address has.
+    fn address_width(&self) -> u8;
+
+    /// The entry that maps the page of `size` at `hpa`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] if the format cannot express `access` or `memory_type`. It does not depend on `hpa` and `size`.
+    fn leaf(&self, hpa: Hpa, size: PageSize, access: Access, memory_type: MemoryType) -> Result<u64, Unsupported>;
+
+    /// The entry that refers to the table at `hpa`.
+    fn table(&self, hpa: Hpa) -> u64;
+
+    /// What `entry` in a table of `level` is.
+    fn classify(&self, entry: u64, level: u8) -> Entry;
+
+    /// The first of the 512 entries of level `level - 1` that together are the leaf `entry` of `level`, which is 2 or 3.
+    fn split(&self, entry: u64, level: u8) -> u64;
+
+    /// The bits of a leaf that say what is allowed.
+    fn access_mask(&self) -> u64;
+
+    /// The value of the bits of [`access_mask`](Self::access_mask) that allows `access`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] if the format cannot express `access`.
+    fn access_bits(&self, access: Access) -> Result<u64, Unsupported>;
+}
+
+/// What an entry of a nested page table is.
+///
+/// ```
+/// use x86_virt_core::{Entry, Format, Hpa};
+/// use x86_virt_ept::{EptCapabilities, EptFormat};
+///
+/// let format = EptFormat::new(EptCapabilities::from_bits(0x4040), 46)?;
+/// assert_eq!(format.classify(format.table(Hpa::new(0x5000)), 4), Entry::Table(Hpa::new(0x5000)));
+/// assert_eq!(format.classify(0, 1), Entry::Absent);
+/// # Ok::<(), x86_virt_ept::EptUnsupported>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Entry {
+    /// Nothing is mapped. Entries that the processor refuses and no format writes count as this.
+    Absent,
+    /// A table of the next lower level.
+    Table(Hpa),
+    /// A page.
+    Leaf {
+        /// Where the page is.
+        hpa: Hpa,
+        /// What the guest may do.
+        access: Access,
+        /// The memory type.
+        memory_type: MemoryType,
+    },
+}
+
+/// What an entry format cannot express.
+///
+/// ```
+/// use x86_virt_core::{Access, Unsupported};
+///
+/// let error = Unsupported::WriteWithoutRead { access: Access::WRITE };
+/// assert_eq!(error.to_string(), "access -w-: no page can be written that cannot be read");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// No access at all: that is a page that is not mapped.
+    #[error("no access: unmap the page instead")]
+    NoAccess,
+    /// Write without read.
+    #[error("access {access}: no page can be written that cannot be read")]
+    WriteWithoutRead {
+        /// What was asked for.
+        access: Access,
+    },
+    /// Execute without read, on a processor that has no execute-only pages.
+    #[error("access {access}: this processor has no pages that can be executed but not read")]
+    ExecuteOnly {
+        /// What was asked for.
+        access: Access,
+    },
+    /// Execute permission is to be withheld, and the host does not enable that.
+    #[error("access {access}: execute permission cannot be withheld while EFER.NXE of the host is 0")]
+    NoExecute {
+        /// What was asked for.
+        access: Access,
+    },
+    /// The memory type has no encoding.
+    #[error("memory type {memory_type} has no encoding")]
+    MemoryType {
+        /// What was asked for.
+        memory_type: MemoryType,
+    },
+}

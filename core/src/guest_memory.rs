@@ -1,0 +1,202 @@
+//! Guest-physical memory without the name of a vendor.
+
+use core::ops::Range;
+use core::ptr::NonNull;
+
+use crate::access::Access;
+use crate::addr::{Gpa, Hpa, PageSize};
+use crate::format::Format;
+use crate::frame::{FRAME_BYTES, Frames};
+use crate::invalidation::Invalidation;
+use crate::map_error::MapError;
+use crate::mapping::{Mapping, Translation};
+use crate::ram::{GuestRam, copy_from, copy_to};
+use crate::space::AddressSpace;
+
+/// Guest-physical memory as the guest sees it: what decoding and emulating an instruction needs, whatever the format of the
+/// tables.
+///
+/// The methods are those of [`AddressSpace`](crate::AddressSpace), whose documentation has the details.
+///
+/// ```
+/// use x86_virt_core::{AccessError, Gpa, GuestMemory};
+///
+/// fn read_u32(memory: &dyn GuestMemory, gpa: Gpa) -> Result<u32, AccessError> {
+///     let mut bytes = [0; 4];
+///     memory.read(gpa, &mut bytes)?;
+///     Ok(u32::from_le_bytes(bytes))
+/// }
+/// ```
+pub trait GuestMemory {
+    /// Copies guest memory at `gpa` to `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`], with the first address that cannot be read. What is below it has been copied.
+    fn read(&self, gpa: Gpa, buffer: &mut [u8]) -> Result<(), AccessError>;
+
+    /// Copies `data` to guest memory at `gpa`.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`], with the first address that cannot be written. What is below it has been copied.
+    fn write(&self, gpa: Gpa, data: &[u8]) -> Result<(), AccessError>;
+
+    /// What `gpa` is mapped to.
+    fn translate(&self, gpa: Gpa) -> Option<Translation>;
+}
+
+/// Guest-physical memory that can be mapped: what an exit loop needs to handle a nested page fault, whatever the format of the
+/// tables. `'m` is for how long the guest memory lasts that may be mapped.
+///
+/// The methods are those of [`AddressSpace`](crate::AddressSpace), whose documentation has the details.
+///
+/// ```
+/// use x86_virt_core::{Access, Gpa, GuestMappings, GuestRam, MapError, Mapping};
+///
+/// /// Maps the page that the guest touched to the page of `ram` at the same offset.
+/// fn map_on_demand<'m>(guest: &dyn GuestMappings<'m>, ram: &GuestRam<'m>, touched: Gpa) -> Result<(), MapError> {
+///     let page = Gpa::new(touched.get() & !0xfff);
+///     let end = Gpa::new(page.get() + 0x1000);
+///     guest.map(page..end, ram, page.get(), Mapping::new(Access::ALL))
+/// }
+/// ```
+pub trait GuestMappings<'m>: GuestMemory {
+    /// Maps the range to `ram` from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    fn map(&self, gpa: Range<Gpa>, ram: &GuestRam<'m>, offset: u64, mapping: Mapping) -> Result<(), MapError>;
+
+    /// Unmaps the range.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    fn unmap(&self, gpa: Range<Gpa>) -> Result<Invalidation, MapError>;
+
+    /// Allows `access`, and no more, in the range.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    fn protect(&self, gpa: Range<Gpa>, access: Access) -> Result<Invalidation, MapError>;
+}
+
+/// Why the host cannot read or write guest memory as the guest would.
+///
+/// ```
+/// use x86_virt_core::{Access, AccessError, Gpa};
+///
+/// let error = AccessError::Denied { gpa: Gpa::new(0xf_0000), allowed: Access::RX };
+/// assert_eq!(error.to_string(), "guest address 0xf0000 allows r-x only");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// The address is not mapped, or beyond what the tables translate.
+    #[error("guest address {gpa} is not mapped")]
+    NotMapped {
+        /// The address.
+        gpa: Gpa,
+    },
+    /// The mapping does not allow the access.
+    #[error("guest address {gpa} allows {allowed} only")]
+    Denied {
+        /// The address.
+        gpa: Gpa,
+        /// What is allowed.
+        allowed: Access,
+    },
+    /// The host has no pointer to the memory.
+    #[error("guest address {gpa} is at {hpa}, which the host has no pointer to")]
+    Unreachable {
+        /// The address.
+        gpa: Gpa,
+        /// Where it is mapped to.
+        hpa: Hpa,
+    },
+}
+
+impl<F: Format, A: Frames> AddressSpace<'_, F, A> {
+    /// Copies guest memory at `gpa` to `buffer`, across borders of pages.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`], with the first address that the guest could not read. What is below it has been copied.
+    pub fn read(&self, gpa: Gpa, buffer: &mut [u8]) -> Result<(), AccessError> {
+        self.for_each_part(gpa, buffer.len(), Access::READ, |source, part| {
+            copy_from(source, buffer.get_mut(part).unwrap_or_default());
+        })
+    }
+
+    /// Copies `data` to guest memory at `gpa`, across borders of pages.
+    ///
+    /// To fill memory that the guest may only read, write to the [`GuestRam`].
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`], with the first address that the guest could not write. What is below it has been copied.
+    pub fn write(&self, gpa: Gpa, data: &[u8]) -> Result<(), AccessError> {
+        self.for_each_part(gpa, data.len(), Access::WRITE, |target, part| {
+            copy_to(target, data.get(part).unwrap_or_default());
+        })
+    }
+
+    /// Calls `copy` for each part of the `length` bytes at `gpa` that is in one 4 KiB page, with the host's pointer to it.
+    ///
+    /// The lock is held meanwhile: when `unmap` returns, nothing is copied any more.
+    fn for_each_part(
+        &self,
+        gpa: Gpa,
+        length: usize,
+        access: Access,
+        mut copy: impl FnMut(NonNull<u8>, Range<usize>),
+    ) -> Result<(), AccessError> {
+        let mut done = 0;
+        while done < length {
+            let offset = u64::try_from(done).unwrap_or(u64::MAX);
+            let gpa = gpa.checked_add(offset).ok_or(AccessError::NotMapped { gpa })?;
+            let (_lock, root) = self.lock();
+            let to = self.translate_locked(root, gpa).ok_or(AccessError::NotMapped { gpa })?;
+            if !to.access.contains(access) {
+                return Err(AccessError::Denied { gpa, allowed: to.access });
+            }
+            let pointer = self.frames.pointer(to.hpa).ok_or(AccessError::Unreachable { gpa, hpa: to.hpa })?;
+            let in_page = usize::try_from(to.hpa.page_offset(PageSize::Size4K)).unwrap_or(0);
+            let end = length.min(done + (FRAME_BYTES - in_page));
+            copy(pointer, done..end);
+            done = end;
+        }
+        Ok(())
+    }
+}
+
+impl<F: Format, A: Frames> GuestMemory for AddressSpace<'_, F, A> {
+    fn read(&self, gpa: Gpa, buffer: &mut [u8]) -> Result<(), AccessError> {
+        self.read(gpa, buffer)
+    }
+
+    fn write(&self, gpa: Gpa, data: &[u8]) -> Result<(), AccessError> {
+        self.write(gpa, data)
+    }
+
+    fn translate(&self, gpa: Gpa) -> Option<Translation> {
+        self.translate(gpa)
+    }
+}
+
+impl<'m, F: Format, A: Frames> GuestMappings<'m> for AddressSpace<'m, F, A> {
+    fn map(&self, gpa: Range<Gpa>, ram: &GuestRam<'m>, offset: u64, mapping: Mapping) -> Result<(), MapError> {
+        self.map(gpa, ram, offset, mapping)
+    }
+
+    fn unmap(&self, gpa: Range<Gpa>) -> Result<Invalidation, MapError> {
+        self.unmap(gpa)
+    }
+
+    fn protect(&self, gpa: Range<Gpa>, access: Access) -> Result<Invalidation, MapError> {
+        self.protect(gpa, access)
+    }
+}

@@ -1,0 +1,22 @@
+//! Proof that a context stays on one processor.
+
+/// A token whose existence means that the context that holds it stays on one processor, under the rules below.
+///
+/// Bare-metal code that never migrates has nothing to do but to implement it. A kernel implements it for its guard of
+/// disabled preemption.
+///
+/// # Safety
+///
+/// For as long as the value lives, the implementor promises:
+///
+/// - the code that holds it runs at privilege level 0, in 64-bit mode, on one logical processor, and only there;
+/// - nothing else on that processor enters or leaves VMX operation, changes EFER.SVME or the host save area, or executes
+///   VMX or SVM instructions;
+/// - these do not change on that processor: GDT, IDT, TR, LDTR and the segment registers; STAR, LSTAR, CSTAR, SFMASK,
+///   KERNEL_GS_BASE, the SYSENTER MSRs, PAT, EFER, DEBUGCTL; CR4.VMXE. CR0, CR3, the rest of CR4, FS and GS base, XCR0 and
+///   the debug registers may change between two runs;
+/// - CR0.TS and CR0.EM are 0 while a guest is entered, unless the guest state for the FPU is not switched;
+/// - handlers of non-maskable interrupts and machine checks run on a stack of their own (IST), keep CR2, the debug
+///   registers, XCR0 and all x87, SSE and AVX state as they find it, and do not use the library.
+#[expect(unsafe_code, reason = "unsafe code trusts the implementor")]
+pub unsafe trait CpuPin {}

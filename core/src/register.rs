@@ -1,0 +1,326 @@
+//! General-purpose registers, control registers, RFLAGS and EFER.
+
+use bitfield_struct::bitfield;
+
+/// A general-purpose register, numbered as instructions and exit information encode it.
+///
+/// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for Control-Register Accesses").
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the names are the registers")]
+pub enum Gpr {
+    Rax,
+    Rcx,
+    Rdx,
+    Rbx,
+    Rsp,
+    Rbp,
+    Rsi,
+    Rdi,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+}
+
+impl Gpr {
+    /// All registers, in the order of their numbers.
+    pub const ALL: [Self; 16] = [
+        Self::Rax,
+        Self::Rcx,
+        Self::Rdx,
+        Self::Rbx,
+        Self::Rsp,
+        Self::Rbp,
+        Self::Rsi,
+        Self::Rdi,
+        Self::R8,
+        Self::R9,
+        Self::R10,
+        Self::R11,
+        Self::R12,
+        Self::R13,
+        Self::R14,
+        Self::R15,
+    ];
+
+    /// The register with the number in bits 3:0 of `number`.
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        usize::try_from(number & 0xf).ok().and_then(|index| Self::ALL.get(index).copied()).unwrap_or(Self::Rax)
+    }
+}
+
+/// The general-purpose registers that a world switch exchanges: all but RSP, which the VMCS or VMCB holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+#[expect(missing_docs, reason = "the names are the registers")]
+pub struct Gprs {
+    pub rax: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rbx: u64,
+    pub rbp: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+}
+
+impl Gprs {
+    /// The value of `register`, or `None` for RSP.
+    #[must_use]
+    pub const fn get(&self, register: Gpr) -> Option<u64> {
+        Some(match register {
+            Gpr::Rax => self.rax,
+            Gpr::Rcx => self.rcx,
+            Gpr::Rdx => self.rdx,
+            Gpr::Rbx => self.rbx,
+            Gpr::Rsp => return None,
+            Gpr::Rbp => self.rbp,
+            Gpr::Rsi => self.rsi,
+            Gpr::Rdi => self.rdi,
+            Gpr::R8 => self.r8,
+            Gpr::R9 => self.r9,
+            Gpr::R10 => self.r10,
+            Gpr::R11 => self.r11,
+            Gpr::R12 => self.r12,
+            Gpr::R13 => self.r13,
+            Gpr::R14 => self.r14,
+            Gpr::R15 => self.r15,
+        })
+    }
+
+    /// A reference to `register`, or `None` for RSP.
+    pub const fn get_mut(&mut self, register: Gpr) -> Option<&mut u64> {
+        Some(match register {
+            Gpr::Rax => &mut self.rax,
+            Gpr::Rcx => &mut self.rcx,
+            Gpr::Rdx => &mut self.rdx,
+            Gpr::Rbx => &mut self.rbx,
+            Gpr::Rsp => return None,
+            Gpr::Rbp => &mut self.rbp,
+            Gpr::Rsi => &mut self.rsi,
+            Gpr::Rdi => &mut self.rdi,
+            Gpr::R8 => &mut self.r8,
+            Gpr::R9 => &mut self.r9,
+            Gpr::R10 => &mut self.r10,
+            Gpr::R11 => &mut self.r11,
+            Gpr::R12 => &mut self.r12,
+            Gpr::R13 => &mut self.r13,
+            Gpr::R14 => &mut self.r14,
+            Gpr::R15 => &mut self.r15,
+        })
+    }
+
+    /// The MSR value or hypercall argument in EDX:EAX.
+    #[must_use]
+    pub const fn edx_eax(&self) -> u64 {
+        (self.rdx & 0xffff_ffff) << 32 | self.rax & 0xffff_ffff
+    }
+
+    /// Puts `value` into EDX:EAX and clears the upper halves, as RDMSR does.
+    pub const fn set_edx_eax(&mut self, value: u64) {
+        self.rax = value & 0xffff_ffff;
+        self.rdx = value >> 32;
+    }
+}
+
+/// A control register that exits report and [`Vcpu::set_control`](crate::Vcpu::set_control) writes.
+///
+/// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1, "Control Registers".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the names are the registers")]
+pub enum ControlRegister {
+    Cr0,
+    Cr2,
+    Cr3,
+    Cr4,
+    Cr8,
+}
+
+impl ControlRegister {
+    /// The register of that number, if there is one.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<Self> {
+        Some(match number {
+            0 => Self::Cr0,
+            2 => Self::Cr2,
+            3 => Self::Cr3,
+            4 => Self::Cr4,
+            8 => Self::Cr8,
+            _ => return None,
+        })
+    }
+}
+
+/// CR0.
+///
+/// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1.1, "CR0 Register".
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct Cr0 {
+    /// Protection enable.
+    pub pe: bool,
+    /// Monitor coprocessor.
+    pub mp: bool,
+    /// Emulation.
+    pub em: bool,
+    /// Task switched.
+    pub ts: bool,
+    /// Extension type.
+    pub et: bool,
+    /// Numeric error.
+    pub ne: bool,
+    #[bits(10)]
+    _reserved6: u16,
+    /// Write protect.
+    pub wp: bool,
+    _reserved17: bool,
+    /// Alignment mask.
+    pub am: bool,
+    #[bits(10)]
+    _reserved19: u16,
+    /// Not write-through.
+    pub nw: bool,
+    /// Cache disable.
+    pub cd: bool,
+    /// Paging.
+    pub pg: bool,
+    _reserved32: u32,
+}
+
+/// The bits of CR4 that the library itself looks at; the others are kept as they are.
+///
+/// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1.3, "CR4 Register".
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct Cr4 {
+    #[bits(5)]
+    _other0: u8,
+    /// Physical-address extension.
+    pub pae: bool,
+    _other6: bool,
+    /// Page-global enable.
+    pub pge: bool,
+    #[bits(4)]
+    _other8: u8,
+    /// 57-bit linear addresses.
+    pub la57: bool,
+    /// VMX enable.
+    pub vmxe: bool,
+    #[bits(2)]
+    _other14: u8,
+    /// FSGSBASE instructions.
+    pub fsgsbase: bool,
+    /// Process-context identifiers.
+    pub pcide: bool,
+    /// XSAVE and extended states.
+    pub osxsave: bool,
+    #[bits(45)]
+    _other19: u64,
+}
+
+/// IA32_EFER.
+///
+/// Intel SDM vol. 3, section 2.2.1, "Extended Feature Enable Register"; AMD APM vol. 2, section 3.1.7, "Extended Feature
+/// Enable Register (EFER)".
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct Efer {
+    /// System-call extensions.
+    pub sce: bool,
+    #[bits(7)]
+    _other1: u8,
+    /// Long-mode enable.
+    pub lme: bool,
+    _other9: bool,
+    /// Long-mode active.
+    pub lma: bool,
+    /// No-execute enable.
+    pub nxe: bool,
+    /// Secure virtual machine enable (AMD).
+    pub svme: bool,
+    #[bits(51)]
+    _other13: u64,
+}
+
+/// RFLAGS.
+///
+/// Intel SDM vol. 1, section 3.4.3, "EFLAGS Register".
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct Rflags {
+    /// Carry.
+    pub cf: bool,
+    /// Always 1.
+    #[bits(default = true)]
+    pub one: bool,
+    #[bits(6)]
+    _other2: u8,
+    /// Trap: single step.
+    pub tf: bool,
+    /// Interrupt enable.
+    pub r#if: bool,
+    /// Direction of string instructions: down.
+    pub df: bool,
+    #[bits(5)]
+    _other11: u8,
+    /// Resume.
+    pub rf: bool,
+    /// Virtual-8086 mode.
+    pub vm: bool,
+    #[bits(46)]
+    _other18: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cr0, Cr4, Efer, Gpr, Gprs, Rflags};
+
+    #[test]
+    fn every_register_but_rsp_has_a_place_of_its_own() {
+        let mut gprs = Gprs::default();
+        for (number, register) in (0_u64..).zip(Gpr::ALL) {
+            assert_eq!(Gpr::from_number(number), register);
+            if let Some(value) = gprs.get_mut(register) {
+                *value = number + 100;
+            }
+        }
+        for (number, register) in (0_u64..).zip(Gpr::ALL) {
+            let expected = (register != Gpr::Rsp).then_some(number + 100);
+            assert_eq!(gprs.get(register), expected);
+        }
+    }
+
+    #[test]
+    fn edx_eax_keeps_only_the_low_halves() {
+        let mut gprs = Gprs { rax: 0xffff_ffff_1111_2222, rdx: 0xffff_ffff_3333_4444, ..Gprs::default() };
+        assert_eq!(gprs.edx_eax(), 0x3333_4444_1111_2222);
+        gprs.set_edx_eax(0x0123_4567_89ab_cdef);
+        assert_eq!((gprs.rax, gprs.rdx), (0x89ab_cdef, 0x0123_4567));
+    }
+
+    #[test]
+    fn bits_are_where_the_manual_has_them() {
+        assert_eq!(Cr0::new().with_pg(true).with_cd(true).with_ne(true).with_pe(true).into_bits(), 0xc000_0021);
+        assert_eq!(Cr0::new().with_wp(true).with_am(true).with_nw(true).into_bits(), 1 << 16 | 1 << 18 | 1 << 29);
+        assert_eq!(Cr4::new().with_pae(true).with_vmxe(true).with_osxsave(true).into_bits(), 0x4_2020);
+        assert_eq!(
+            Cr4::new().with_la57(true).with_fsgsbase(true).with_pcide(true).with_pge(true).into_bits(),
+            0x3_1080
+        );
+        assert_eq!(Efer::new().with_lme(true).with_lma(true).with_nxe(true).with_svme(true).into_bits(), 0x1d00);
+        assert_eq!(Rflags::new().with_if(true).with_tf(true).into_bits(), 0x302);
+        assert_eq!(Rflags::new().with_vm(true).with_rf(true).with_df(true).into_bits(), 0x3_0402);
+    }
+}

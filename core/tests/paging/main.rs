@@ -1,0 +1,8 @@
+//! Address spaces on both entry formats, and the pool that their tables come from.
+#![cfg(test)]
+#![expect(unsafe_code, reason = "makes physical memory from host memory")]
+
+mod common;
+mod oracle;
+mod pool;
+mod space;

@@ -1,0 +1,108 @@
+use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
+
+use super::{EptCapabilities, EptFormat, EptUnsupported};
+
+const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
+
+fn capabilities() -> EptCapabilities {
+    EptCapabilities::new()
+        .with_execute_only(true)
+        .with_page_walk_length_4(true)
+        .with_page_walk_length_5(true)
+        .with_tables_write_back(true)
+        .with_pages_2m(true)
+        .with_pages_1g(true)
+        .with_accessed_dirty(true)
+}
+
+#[test]
+fn leaves_are_those_of_the_manual() {
+    let format = EptFormat::new(capabilities(), 46).unwrap();
+    let table = [
+        (0x1f00_0000, PageSize::Size4K, Access::ALL, MemoryType::WriteBack, 0x1f00_0037),
+        (0x1f00_0000, PageSize::Size2M, Access::ALL, MemoryType::WriteBack, 0x1f00_00b7),
+        (0x1_4000_0000, PageSize::Size1G, Access::RX, MemoryType::WriteBack, 0x1_4000_00b5),
+        (0xfee0_0000, PageSize::Size4K, Access::RW, MemoryType::Uncacheable, 0xfee0_0003),
+        (0xe000_0000, PageSize::Size2M, Access::RW, MemoryType::WriteCombining, 0xe000_008b),
+        (0x5000, PageSize::Size4K, Access::READ, MemoryType::WriteThrough, 0x5021),
+        (0x5000, PageSize::Size4K, Access::EXECUTE, MemoryType::WriteProtected, 0x502c),
+    ];
+    for (hpa, size, access, memory_type, entry) in table {
+        assert_eq!(format.leaf(Hpa::new(hpa), size, access, memory_type), Ok(entry));
+    }
+    assert_eq!(format.table(Hpa::new(0x1_2345_6000)), 0x1_2345_6007);
+}
+
+#[test]
+fn classify_inverts_leaf_and_table() {
+    let format = EptFormat::new(capabilities(), 52).unwrap();
+    for size in SIZES {
+        for hpa in [0, 1 << 30, 0xf_ffff_c000_0000].map(Hpa::new) {
+            for access in (0..8).map(Access::from_bits_truncate) {
+                for memory_type in MemoryType::ALL {
+                    let Ok(entry) = format.leaf(hpa, size, access, memory_type) else {
+                        let is_writable_only = access.contains(Access::WRITE) && !access.contains(Access::READ);
+                        let is_reserved = memory_type == MemoryType::UncacheableMinus;
+                        assert!(access == Access::NONE || is_writable_only || is_reserved);
+                        continue;
+                    };
+                    assert_eq!(entry, format.leaf(Hpa::new(0), size, access, memory_type).unwrap() | hpa.get());
+                    let leaf = Entry::Leaf { hpa, access, memory_type };
+                    assert_eq!(format.classify(entry, size.level()), leaf);
+                    assert_eq!(format.classify(entry | 0x300, size.level()), leaf, "accessed and dirty");
+                    assert_eq!(entry & format.access_mask(), format.access_bits(access).unwrap());
+                }
+            }
+        }
+    }
+    for level in 2..=5 {
+        let entry = format.table(Hpa::new(0xf_ffff_ffff_f000));
+        for count in 0..1024 {
+            let entry = entry | 0x100 | count << 52;
+            assert_eq!(format.classify(entry, level), Entry::Table(Hpa::new(0xf_ffff_ffff_f000)));
+        }
+        assert_eq!(format.classify(0, level), Entry::Absent);
+    }
+    assert_eq!(format.classify(0xf_ffff_ffff_f000, 1), Entry::Absent, "a link between spare frames");
+}
+
+#[test]
+fn split_gives_the_entries_of_the_level_below() {
+    let format = EptFormat::new(capabilities(), 52).unwrap();
+    let hpa = Hpa::new(0x7_4000_0000);
+    for (large, small) in [(PageSize::Size1G, PageSize::Size2M), (PageSize::Size2M, PageSize::Size4K)] {
+        let entry = format.leaf(hpa, large, Access::RX, MemoryType::WriteThrough).unwrap();
+        let first = format.leaf(hpa, small, Access::RX, MemoryType::WriteThrough).unwrap();
+        assert_eq!(format.split(entry, large.level()), first);
+        assert_eq!(format.split(entry | 0x300, large.level()), first | 0x300, "accessed and dirty are inherited");
+    }
+}
+
+#[test]
+fn what_the_processor_lacks_is_named() {
+    let unsupported = |capabilities, width| EptFormat::new(capabilities, width).unwrap_err();
+    let all = capabilities();
+    assert_eq!(unsupported(all.with_page_walk_length_4(false), 46), EptUnsupported::PageWalkLength { length: 4 });
+    assert_eq!(unsupported(all.with_tables_write_back(false), 46), EptUnsupported::WriteBackTables);
+    assert_eq!(unsupported(all, 53), EptUnsupported::AddressWidth { width: 53 });
+    assert_eq!(unsupported(all, 31), EptUnsupported::AddressWidth { width: 31 });
+
+    let poor = EptFormat::new(EptCapabilities::from_bits(0x4040), 46).unwrap();
+    assert_eq!(poor.with_five_levels(), Err(EptUnsupported::PageWalkLength { length: 5 }));
+    assert_eq!(poor.with_accessed_dirty(), Err(EptUnsupported::AccessedDirty));
+    assert_eq!(poor.largest_page(), PageSize::Size4K);
+    assert_eq!(EptFormat::new(all.with_pages_1g(false), 46).unwrap().largest_page(), PageSize::Size2M);
+    assert_eq!(EptFormat::new(all.with_pages_2m(false), 46).unwrap().largest_page(), PageSize::Size4K);
+    assert_eq!(poor.access_bits(Access::EXECUTE), Err(Unsupported::ExecuteOnly { access: Access::EXECUTE }));
+    assert_eq!(poor.access_bits(Access::WRITE), Err(Unsupported::WriteWithoutRead { access: Access::WRITE }));
+    assert_eq!(poor.access_bits(Access::NONE), Err(Unsupported::NoAccess));
+}
+
+#[test]
+fn the_pointer_has_the_levels_and_flags_of_the_format() {
+    let format = EptFormat::new(capabilities(), 46).unwrap();
+    let root = Hpa::new(0x1234_5000);
+    assert_eq!(format.eptp(root).into_bits(), 0x1234_501e);
+    assert_eq!(format.with_five_levels().unwrap().eptp(root).into_bits(), 0x1234_5026);
+    assert_eq!(format.with_accessed_dirty().unwrap().eptp(root).into_bits(), 0x1234_505e);
+}

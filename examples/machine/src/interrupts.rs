@@ -1,0 +1,37 @@
+//! Interrupts: each vector counts, and does nothing else.
+//!
+//! So do the NMI and #BP. Any other exception ends the run as a failure.
+
+#![expect(unsafe_code, reason = "writes RFLAGS.IF")]
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use x86::bits64::rflags::{self, RFlags};
+
+use crate::{MAX_PROCESSORS, processor};
+
+/// By processor and vector. `interrupts.s` counts here, each processor in its own row.
+pub(crate) static COUNTS: [[AtomicU64; 256]; MAX_PROCESSORS] =
+    [const { [const { AtomicU64::new(0) }; 256] }; MAX_PROCESSORS];
+
+/// How often the calling processor has taken this vector.
+pub fn count(vector: u8) -> u64 {
+    COUNTS.get(processor()).and_then(|row| row.get(usize::from(vector))).map_or(0, |count| count.load(Relaxed))
+}
+
+/// Lets the calling processor take interrupts.
+pub fn enable() {
+    // SAFETY: CPL 0; every vector has an entry which leaves all registers as they were.
+    unsafe { x86::irq::enable() };
+}
+
+/// Keeps interrupts off the calling processor.
+pub fn disable() {
+    // SAFETY: CPL 0.
+    unsafe { x86::irq::disable() };
+}
+
+/// Whether the calling processor takes interrupts.
+pub fn are_enabled() -> bool {
+    rflags::read().contains(RFlags::FLAGS_IF)
+}

@@ -1,0 +1,124 @@
+//! An entry of a nested page table.
+
+use bitfield_struct::bitfield;
+use x86_virt_core::{Access, Hpa};
+
+/// An entry of a nested page table, of any level: the entry of the host's own long-mode paging.
+///
+/// AMD APM vol. 2, section 5.3, "Long-Mode Page Translation", section 5.4, "Page-Translation-Table Entry Fields", and section
+/// 15.25.5, "Nested Table Walk".
+///
+/// ```
+/// use x86_virt_core::Access;
+/// use x86_virt_npt::NptEntry;
+///
+/// let entry = NptEntry::from_bits(0x8000_0000_1f00_0005);
+/// assert_eq!(entry.access(), Access::READ);
+/// assert_eq!(entry.hpa().get(), 0x1f00_0000);
+/// ```
+#[bitfield(u64)]
+#[derive(PartialEq, Eq, Hash)]
+pub struct NptEntry {
+    /// Bit 0: P, present, and so readable.
+    pub present: bool,
+    /// Bit 1: R/W, data may be written.
+    pub writable: bool,
+    /// Bit 2: U/S. Every access of a guest is one of a user, so it is set wherever a guest may go.
+    pub user: bool,
+    /// Bit 3: PWT, bit 0 of the PAT index.
+    pub pwt: bool,
+    /// Bit 4: PCD, bit 1 of the PAT index.
+    pub pcd: bool,
+    /// Bit 5: A, the entry was used.
+    pub accessed: bool,
+    /// Bit 6 of a page: D, the page was written.
+    pub dirty: bool,
+    /// Bit 7: PS at levels 2 and 3, set in a page; PAT at level 1, bit 2 of the PAT index.
+    pub page_size_or_pat: bool,
+    /// Bit 8 of a page: G.
+    pub global: bool,
+    #[bits(3)]
+    _available9: u8,
+    /// Bits 51:12: the address. Bits from the physical-address width on are reserved. In a 2 MiB or 1 GiB page, bit 12 is PAT
+    /// and the bits from there to 20 or 29 are reserved.
+    #[bits(40)]
+    pub frame_number: u64,
+    #[bits(7)]
+    _available52: u8,
+    /// Bits 62:59 of a page: MPK, protection key.
+    #[bits(4)]
+    pub protection_key: u8,
+    /// Bit 63: NX, instructions may not be fetched. Reserved while EFER.NXE of the host is 0.
+    pub no_execute: bool,
+}
+
+/// Bit 12 of a 2 MiB or 1 GiB page: PAT, bit 2 of the PAT index.
+pub(crate) const LARGE_PAT: u64 = 1 << 12;
+
+impl NptEntry {
+    /// The address of the page or the table. Bit 12 of a large page is not part of it: see [`PAT`](Self::pat_index).
+    #[must_use]
+    pub const fn hpa(self) -> Hpa {
+        Hpa::new(self.frame_number() << 12)
+    }
+
+    /// The same with the address `hpa`, of which bits 51 to 12 count.
+    #[must_use]
+    pub const fn with_hpa(self, hpa: Hpa) -> Self {
+        self.with_frame_number((hpa.get() >> 12) & 0xff_ffff_ffff)
+    }
+
+    /// What the entry allows a guest: nothing unless it is present and for users.
+    #[must_use]
+    pub const fn access(self) -> Access {
+        if !self.present() || !self.user() {
+            return Access::NONE;
+        }
+        let access = if self.writable() { Access::RW } else { Access::READ };
+        if self.no_execute() { access } else { access.union(Access::EXECUTE) }
+    }
+
+    /// The index in the PAT that a page has, which is large or of 4 KiB.
+    #[must_use]
+    pub fn pat_index(self, is_large: bool) -> u8 {
+        let pat = if is_large { self.into_bits() & LARGE_PAT != 0 } else { self.page_size_or_pat() };
+        u8::from(self.pwt()) | u8::from(self.pcd()) << 1 | u8::from(pat) << 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NptEntry;
+
+    type Flag = fn(&NptEntry) -> bool;
+
+    #[test]
+    fn bits_are_where_the_manual_has_them() {
+        let table: [(u32, Flag); 10] = [
+            (0, NptEntry::present),
+            (1, NptEntry::writable),
+            (2, NptEntry::user),
+            (3, NptEntry::pwt),
+            (4, NptEntry::pcd),
+            (5, NptEntry::accessed),
+            (6, NptEntry::dirty),
+            (7, NptEntry::page_size_or_pat),
+            (8, NptEntry::global),
+            (63, NptEntry::no_execute),
+        ];
+        for (bit, has) in table {
+            assert!(has(&NptEntry::from_bits(1 << bit)), "bit {bit}");
+            assert!(!has(&NptEntry::from_bits(!(1 << bit))), "bit {bit}");
+        }
+        assert_eq!(NptEntry::from_bits(0xf << 59).protection_key(), 0xf);
+        assert_eq!(NptEntry::from_bits(u64::MAX).hpa().get(), 0x000f_ffff_ffff_f000);
+    }
+
+    #[test]
+    fn the_pat_bit_is_12_in_a_large_page_and_7_in_a_small_one() {
+        let entry = NptEntry::from_bits(1 << 12 | 1 << 3);
+        assert_eq!((entry.pat_index(true), entry.pat_index(false)), (5, 1));
+        let entry = NptEntry::from_bits(1 << 7 | 1 << 4);
+        assert_eq!((entry.pat_index(true), entry.pat_index(false)), (2, 6));
+    }
+}

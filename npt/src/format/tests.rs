@@ -1,0 +1,90 @@
+use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
+
+use super::{NptFormat, NptUnsupported, Pat};
+
+const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
+
+/// Each memory type once, WC and WP at indices above 3.
+const ALL_TYPES: Pat = Pat::new(0x0606_0501_0700_0406);
+
+fn format() -> NptFormat {
+    NptFormat::new(ALL_TYPES, 52).unwrap().with_1g_pages().with_no_execute()
+}
+
+#[test]
+fn leaves_are_those_of_the_manual() {
+    let table = [
+        (0x1f00_0000, PageSize::Size4K, Access::ALL, MemoryType::WriteBack, 0x1f00_0007),
+        (0x1f00_0000, PageSize::Size2M, Access::ALL, MemoryType::WriteBack, 0x1f00_0087),
+        (0x1_4000_0000, PageSize::Size1G, Access::RX, MemoryType::WriteBack, 0x1_4000_0085),
+        (0x1f00_0000, PageSize::Size4K, Access::READ, MemoryType::WriteThrough, 0x8000_0000_1f00_000d),
+        (0xfee0_0000, PageSize::Size4K, Access::RW, MemoryType::Uncacheable, 0x8000_0000_fee0_0017),
+        (0xe000_0000, PageSize::Size4K, Access::RW, MemoryType::WriteCombining, 0x8000_0000_e000_0087),
+        (0xe000_0000, PageSize::Size2M, Access::RW, MemoryType::WriteCombining, 0x8000_0000_e000_1087),
+        (0xe000_0000, PageSize::Size2M, Access::ALL, MemoryType::WriteProtected, 0xe000_108f),
+    ];
+    for (hpa, size, access, memory_type, entry) in table {
+        assert_eq!(format().leaf(Hpa::new(hpa), size, access, memory_type), Ok(entry));
+    }
+    assert_eq!(format().table(Hpa::new(0x1_2345_6000)), 0x1_2345_6007);
+}
+
+#[test]
+fn classify_inverts_leaf_and_table() {
+    let format = format();
+    for size in SIZES {
+        for hpa in [0, 1 << 30, 0xf_ffff_c000_0000].map(Hpa::new) {
+            for access in (0..8).map(Access::from_bits_truncate) {
+                for memory_type in MemoryType::ALL {
+                    let Ok(entry) = format.leaf(hpa, size, access, memory_type) else {
+                        assert!(!access.contains(Access::READ));
+                        continue;
+                    };
+                    assert_eq!(entry, format.leaf(Hpa::new(0), size, access, memory_type).unwrap() | hpa.get());
+                    let leaf = Entry::Leaf { hpa, access, memory_type };
+                    assert_eq!(format.classify(entry, size.level()), leaf);
+                    assert_eq!(format.classify(entry | 0x60, size.level()), leaf, "accessed and dirty");
+                    assert_eq!(entry & format.access_mask(), format.access_bits(access).unwrap());
+                }
+            }
+        }
+    }
+    for level in 2..=5 {
+        let entry = format.table(Hpa::new(0xf_ffff_ffff_f000));
+        for count in 0..1024 {
+            let entry = entry | 0x20 | count << 52;
+            assert_eq!(format.classify(entry, level), Entry::Table(Hpa::new(0xf_ffff_ffff_f000)));
+        }
+        assert_eq!(format.classify(0, level), Entry::Absent);
+    }
+    assert_eq!(format.classify(0xf_ffff_ffff_f000, 1), Entry::Absent, "a link between spare frames");
+}
+
+#[test]
+fn split_gives_the_entries_of_the_level_below() {
+    let format = format();
+    let hpa = Hpa::new(0x7_4000_0000);
+    for (large, small) in [(PageSize::Size1G, PageSize::Size2M), (PageSize::Size2M, PageSize::Size4K)] {
+        for memory_type in MemoryType::ALL {
+            let entry = format.leaf(hpa, large, Access::READ, memory_type).unwrap();
+            let first = format.leaf(hpa, small, Access::READ, memory_type).unwrap();
+            assert_eq!(format.split(entry, large.level()), first);
+            assert_eq!(format.split(entry | 0x60, large.level()), first | 0x60, "accessed and dirty are inherited");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_expressed_is_named() {
+    assert_eq!(NptFormat::new(Pat::RESET, 53), Err(NptUnsupported::AddressWidth { width: 53 }));
+    let plain = NptFormat::new(Pat::RESET, 48).unwrap();
+    assert_eq!((plain.levels(), plain.largest_page()), (4, PageSize::Size2M));
+    assert_eq!(plain.with_five_levels().levels(), 5);
+    assert_eq!(plain.access_bits(Access::ALL), Ok(2));
+    assert_eq!(plain.access_bits(Access::RW), Err(Unsupported::NoExecute { access: Access::RW }));
+    assert_eq!(plain.access_bits(Access::NONE), Err(Unsupported::NoAccess));
+    assert_eq!(plain.access_bits(Access::EXECUTE), Err(Unsupported::ExecuteOnly { access: Access::EXECUTE }));
+    assert_eq!(plain.access_bits(Access::WRITE), Err(Unsupported::WriteWithoutRead { access: Access::WRITE }));
+    let result = plain.leaf(Hpa::new(0), PageSize::Size4K, Access::ALL, MemoryType::WriteCombining);
+    assert_eq!(result, Err(Unsupported::MemoryType { memory_type: MemoryType::WriteCombining }));
+}

@@ -1,0 +1,363 @@
+//! What the processor's SVM can do.
+
+use bitfield_struct::bitfield;
+
+use crate::vm_cr::VmCr;
+
+/// Features of SVM: CPUID Fn8000_000A EDX.
+///
+/// AMD APM vol. 3, appendix E.4.9, "Function 8000_000Ah: SVM Features" (table "CPUID Fn8000_000A_EDX SVM Feature
+/// Identification").
+///
+/// ```
+/// use x86_virt_svm::SvmFeatures;
+///
+/// // QEMU 7.2, `-cpu max`.
+/// let features = SvmFeatures::from_bits(0x1001_0001);
+/// assert!(features.np() && features.vgif() && !features.nrips());
+/// ```
+#[bitfield(u32)]
+#[derive(PartialEq, Eq)]
+pub struct SvmFeatures {
+    /// NP: nested paging.
+    pub np: bool,
+    /// LbrVirt: LBR virtualization.
+    pub lbr_virt: bool,
+    /// SVML: SVM lock.
+    pub svml: bool,
+    /// NRIPS: RIP of the next instruction is saved.
+    pub nrips: bool,
+    /// TscRateMsr: MSR-based TSC rate.
+    pub tsc_rate_msr: bool,
+    /// VmcbClean: VMCB clean bits.
+    pub vmcb_clean: bool,
+    /// FlushByAsid: flush by ASID.
+    pub flush_by_asid: bool,
+    /// DecodeAssists: decode assists.
+    pub decode_assists: bool,
+    /// PmcVirt: performance counters are virtualized.
+    pub pmc_virt: bool,
+    /// SseIsa10Compat: reserved, and named so in the manual.
+    pub sse_isa10_compat: bool,
+    /// PauseFilter: PAUSE filter.
+    pub pause_filter: bool,
+    _reserved11: bool,
+    /// PauseFilterThreshold: PAUSE filter threshold.
+    pub pause_filter_threshold: bool,
+    /// AVIC: advanced virtual interrupt controller.
+    pub avic: bool,
+    _reserved14: bool,
+    /// VMSAVEvirt: VMSAVE and VMLOAD are virtualized.
+    pub vmsave_virt: bool,
+    /// VGIF: virtual GIF.
+    pub vgif: bool,
+    /// GMET: guest mode execute trap.
+    pub gmet: bool,
+    /// x2AVIC.
+    pub x2avic: bool,
+    /// SSSCheck: supervisor shadow-stack check.
+    pub sss_check: bool,
+    /// SpecCtrl: SPEC_CTRL is virtualized.
+    pub spec_ctrl: bool,
+    /// ROGPT: read-only guest page tables.
+    pub rogpt: bool,
+    _reserved22: bool,
+    /// HOST_MCE_OVERRIDE: a machine check of the host is intercepted whatever the guest's CR4.MCE is.
+    pub host_mce_override: bool,
+    /// TlbiCtl: INVLPGB and TLBSYNC of a guest.
+    pub tlbi_ctl: bool,
+    /// VNMI: virtual NMI.
+    pub vnmi: bool,
+    /// IbsVirt: instruction-based sampling is virtualized.
+    pub ibs_virt: bool,
+    /// ExtLvtAvicAccessChg: how AVIC treats the extended LVT registers.
+    pub ext_lvt_avic_access_chg: bool,
+    /// NestedVirtVmcbAddrChk: VMCB addresses of guests are checked.
+    pub nested_virt_vmcb_addr_chk: bool,
+    /// BusLockThreshold.
+    pub bus_lock_threshold: bool,
+    /// IdleHltIntercept.
+    pub idle_hlt_intercept: bool,
+    _reserved31: bool,
+}
+
+/// The CPUID values that [`Capabilities`] are made from, as the processor gives them.
+///
+/// A leaf that the processor does not have is 0.
+///
+/// AMD APM vol. 3, appendix E, "Obtaining Processor Information Via the CPUID Instruction".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RawCpuid {
+    /// Fn0000_0001 ECX.
+    pub leaf_1_ecx: u32,
+    /// Fn0000_0007 subleaf 0 EBX.
+    pub leaf_7_ebx: u32,
+    /// Fn0000_0007 subleaf 0 ECX.
+    pub leaf_7_ecx: u32,
+    /// Fn8000_0001 ECX.
+    pub leaf_8000_0001_ecx: u32,
+    /// Fn8000_0001 EDX.
+    pub leaf_8000_0001_edx: u32,
+    /// Fn8000_0008 EAX.
+    pub leaf_8000_0008_eax: u32,
+    /// Fn8000_000A EAX.
+    pub leaf_8000_000a_eax: u32,
+    /// Fn8000_000A EBX.
+    pub leaf_8000_000a_ebx: u32,
+    /// Fn8000_000A EDX.
+    pub leaf_8000_000a_edx: u32,
+}
+
+/// What the processor's SVM can do, and what else of the processor a guest's registers depend on.
+///
+/// ```
+/// use x86_virt_svm::{Capabilities, RawCpuid, Unsupported};
+///
+/// // Bochs 2.7, model ryzen, as far as it matters here.
+/// let cpuid = RawCpuid {
+///     leaf_8000_0001_ecx: 1 << 2,
+///     leaf_8000_000a_ebx: 0x8000,
+///     leaf_8000_000a_edx: 0x44f,
+///     leaf_8000_0008_eax: 0x3028,
+///     ..RawCpuid::default()
+/// };
+/// let capabilities = Capabilities::new(cpuid)?;
+/// assert_eq!((capabilities.asids(), capabilities.physical_width()), (0x8000, 40));
+/// assert!(capabilities.features().nrips());
+/// assert_eq!(Capabilities::new(RawCpuid::default()), Err(Unsupported::NoSvm));
+/// # Ok::<(), Unsupported>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capabilities {
+    cpuid: RawCpuid,
+}
+
+const fn has(register: u32, bit: u32) -> bool {
+    register >> bit & 1 != 0
+}
+
+impl Capabilities {
+    /// The capabilities that these values stand for.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] if the library cannot run guests on such a processor.
+    pub const fn new(cpuid: RawCpuid) -> Result<Self, Unsupported> {
+        let capabilities = Self { cpuid };
+        if !has(cpuid.leaf_8000_0001_ecx, 2) {
+            return Err(Unsupported::NoSvm);
+        }
+        if !capabilities.features().np() {
+            return Err(Unsupported::NoNestedPaging { features: capabilities.features() });
+        }
+        if capabilities.asids() < 2 {
+            return Err(Unsupported::NoAsids { count: capabilities.asids() });
+        }
+        Ok(capabilities)
+    }
+
+    /// The values that the capabilities were made from.
+    #[must_use]
+    pub const fn cpuid(&self) -> RawCpuid {
+        self.cpuid
+    }
+
+    /// SVM revision.
+    #[must_use]
+    pub const fn revision(&self) -> u8 {
+        let [revision, ..] = self.cpuid.leaf_8000_000a_eax.to_le_bytes();
+        revision
+    }
+
+    /// How many address-space identifiers there are, the host's included.
+    #[must_use]
+    pub const fn asids(&self) -> u32 {
+        self.cpuid.leaf_8000_000a_ebx
+    }
+
+    /// Features of SVM.
+    #[must_use]
+    pub const fn features(&self) -> SvmFeatures {
+        SvmFeatures::from_bits(self.cpuid.leaf_8000_000a_edx)
+    }
+
+    /// Bits in a physical address.
+    #[must_use]
+    pub const fn physical_width(&self) -> u8 {
+        match self.cpuid.leaf_8000_0008_eax.to_le_bytes() {
+            // The leaf is missing: AMD APM vol. 3, appendix E.4.7, "Function 8000_0008h".
+            [0, ..] => 36,
+            [width, ..] => width,
+        }
+    }
+
+    /// Whether there are pages of 1 GiB.
+    #[must_use]
+    pub const fn has_1g_pages(&self) -> bool {
+        has(self.cpuid.leaf_8000_0001_edx, 26)
+    }
+
+    /// The bits of CR4 that a guest may set: those that the processor has, without CET, whose other registers the library
+    /// does not switch.
+    ///
+    /// AMD APM vol. 2, section 3.1.3, "CR4 Register".
+    #[must_use]
+    pub fn guest_cr4(&self) -> u64 {
+        const ALWAYS: u64 = 0x7ff;
+        let RawCpuid { leaf_1_ecx, leaf_7_ebx, leaf_7_ecx, .. } = self.cpuid;
+        [
+            (has(leaf_7_ecx, 2), 11),  // UMIP
+            (has(leaf_7_ecx, 16), 12), // LA57
+            (has(leaf_7_ebx, 0), 16),  // FSGSBASE
+            (has(leaf_1_ecx, 17), 17), // PCIDE
+            (has(leaf_1_ecx, 26), 18), // OSXSAVE
+            (has(leaf_7_ebx, 7), 20),  // SMEP
+            (has(leaf_7_ebx, 20), 21), // SMAP
+            (has(leaf_7_ecx, 3), 22),  // PKE
+        ]
+        .into_iter()
+        .filter(|(is_supported, _)| *is_supported)
+        .fold(ALWAYS, |bits, (_, bit)| bits | 1 << bit)
+    }
+
+    /// The bits of EFER that a guest may set: SCE, LME, LMA, and NXE, FFXSR and TCE where the processor has them.
+    ///
+    /// AMD APM vol. 2, section 3.1.7, "Extended Feature Enable Register (EFER)".
+    #[must_use]
+    pub fn guest_efer(&self) -> u64 {
+        const ALWAYS: u64 = 0x501;
+        let RawCpuid { leaf_8000_0001_ecx, leaf_8000_0001_edx, .. } = self.cpuid;
+        [
+            (has(leaf_8000_0001_edx, 20), 11), // NXE
+            (has(leaf_8000_0001_edx, 25), 14), // FFXSR
+            (has(leaf_8000_0001_ecx, 17), 15), // TCE
+        ]
+        .into_iter()
+        .filter(|(is_supported, _)| *is_supported)
+        .fold(ALWAYS, |bits, (_, bit)| bits | 1 << bit)
+    }
+}
+
+/// Why guests cannot run on this processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// The processor has no SVM.
+    #[error("the processor has no SVM (CPUID Fn8000_0001 ECX bit 2)")]
+    NoSvm,
+    /// The processor has no nested paging.
+    #[error("the processor has no nested paging (CPUID Fn8000_000A EDX bit 0): {features:?}")]
+    NoNestedPaging {
+        /// What it has.
+        features: SvmFeatures,
+    },
+    /// The processor has no address-space identifier for a guest.
+    #[error("the processor has {count} address-space identifiers, with that of the host")]
+    NoAsids {
+        /// How many it has.
+        count: u32,
+    },
+    /// SVM is disabled, and only a reset, or the key of an SVM lock, enables it again.
+    #[error("firmware has disabled SVM for good (VM_CR = {vm_cr:?})")]
+    DisabledAndLocked {
+        /// VM_CR.
+        vm_cr: VmCr,
+    },
+    /// SVM is disabled, but not locked.
+    #[error("SVM is disabled, but not locked (VM_CR = {vm_cr:?})")]
+    Disabled {
+        /// VM_CR.
+        vm_cr: VmCr,
+    },
+    /// Physical addresses have a width that no processor has.
+    #[error(transparent)]
+    NestedFormat(#[from] x86_virt_npt::NptUnsupported),
+}
+
+impl VmCr {
+    /// Whether SVM may be enabled.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported::DisabledAndLocked`] or [`Unsupported::Disabled`] if SVMDIS is set.
+    pub const fn allow_svm(self) -> Result<(), Unsupported> {
+        match (self.svmdis(), self.lock()) {
+            (false, _) => Ok(()),
+            (true, true) => Err(Unsupported::DisabledAndLocked { vm_cr: self }),
+            (true, false) => Err(Unsupported::Disabled { vm_cr: self }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
+    use crate::vm_cr::VmCr;
+
+    const SVM: RawCpuid = RawCpuid {
+        leaf_1_ecx: 0,
+        leaf_7_ebx: 0,
+        leaf_7_ecx: 0,
+        leaf_8000_0001_ecx: 1 << 2,
+        leaf_8000_0001_edx: 0,
+        leaf_8000_0008_eax: 0x3030,
+        leaf_8000_000a_eax: 1,
+        leaf_8000_000a_ebx: 16,
+        leaf_8000_000a_edx: 1,
+    };
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert!(Capabilities::new(SVM).is_ok());
+        assert_eq!(Capabilities::new(RawCpuid { leaf_8000_0001_ecx: 0, ..SVM }), Err(Unsupported::NoSvm));
+        let features = SvmFeatures::from_bits(0x8);
+        assert_eq!(
+            Capabilities::new(RawCpuid { leaf_8000_000a_edx: 0x8, ..SVM }),
+            Err(Unsupported::NoNestedPaging { features })
+        );
+        assert_eq!(
+            Capabilities::new(RawCpuid { leaf_8000_000a_ebx: 1, ..SVM }),
+            Err(Unsupported::NoAsids { count: 1 })
+        );
+    }
+
+    #[test]
+    fn svmdis_is_refused_with_and_without_lock() {
+        assert_eq!(VmCr::from_bits(0x08).allow_svm(), Ok(()));
+        let vm_cr = VmCr::from_bits(0x10);
+        assert_eq!(vm_cr.allow_svm(), Err(Unsupported::Disabled { vm_cr }));
+        let vm_cr = VmCr::from_bits(0x18);
+        assert_eq!(vm_cr.allow_svm(), Err(Unsupported::DisabledAndLocked { vm_cr }));
+    }
+
+    #[test]
+    fn feature_bits_are_where_the_manual_has_them() {
+        let bochs = SvmFeatures::from_bits(0x44f);
+        assert!(bochs.np() && bochs.lbr_virt() && bochs.svml() && bochs.nrips());
+        assert!(bochs.flush_by_asid() && bochs.pause_filter() && !bochs.vmcb_clean() && !bochs.decode_assists());
+        let qemu = SvmFeatures::from_bits(0x1001_0001);
+        assert!(qemu.np() && qemu.vgif() && qemu.nested_virt_vmcb_addr_chk());
+        assert!(SvmFeatures::from_bits(1 << 13).avic() && SvmFeatures::from_bits(1 << 15).vmsave_virt());
+        assert!(SvmFeatures::from_bits(1 << 23).host_mce_override() && SvmFeatures::from_bits(1 << 25).vnmi());
+        assert!(SvmFeatures::from_bits(1 << 30).idle_hlt_intercept());
+    }
+
+    #[test]
+    fn bits_for_guests_follow_from_cpuid() {
+        let plain = Capabilities::new(SVM).unwrap();
+        assert_eq!((plain.guest_cr4(), plain.guest_efer()), (0x7ff, 0x501));
+        assert_eq!((plain.physical_width(), plain.has_1g_pages(), plain.revision()), (48, false, 1));
+        let all = Capabilities::new(RawCpuid {
+            leaf_1_ecx: u32::MAX,
+            leaf_7_ebx: u32::MAX,
+            leaf_7_ecx: u32::MAX,
+            leaf_8000_0001_ecx: u32::MAX,
+            leaf_8000_0001_edx: u32::MAX,
+            leaf_8000_0008_eax: 0,
+            ..SVM
+        })
+        .unwrap();
+        assert_eq!((all.guest_cr4(), all.guest_efer()), (0x77_1fff, 0xcd01));
+        assert_eq!((all.physical_width(), all.has_1g_pages()), (36, true));
+    }
+}

@@ -1,0 +1,191 @@
+//! Exits in words that both vendors share.
+
+use core::fmt;
+
+use x86_virt_core::{
+    AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Io, IoDirection,
+    NestedFault, RegisterAccess, SegmentRegister, StringIo,
+};
+
+use crate::exit_code::ExitCode;
+use crate::exit_info::{IoioInfo, MoveInfo, NpfInfo};
+
+/// An exit as the processor reports it.
+///
+/// AMD APM vol. 2, section 15.6, "#VMEXIT".
+///
+/// ```
+/// use x86_virt_svm::{ExitCode, SvmExit};
+///
+/// let exit = SvmExit { code: ExitCode::NPF, info1: 0x1_0000_0004, info2: 0xfee0_0000 };
+/// assert_eq!(exit.to_string(), "NPF (0x100000004, 0xfee00000)");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SvmExit {
+    /// EXITCODE.
+    pub code: ExitCode,
+    /// EXITINFO1.
+    pub info1: u64,
+    /// EXITINFO2.
+    pub info2: u64,
+}
+
+impl fmt::Display for SvmExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:#x}, {:#x})", self.code, self.info1, self.info2)
+    }
+}
+
+/// What the exit alone does not say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guest<'g> {
+    /// The registers at the exit.
+    pub(crate) gprs: &'g Gprs,
+    /// Whether exceptions push error codes: CR0.PE.
+    pub(crate) is_protected: bool,
+    /// The address size that CS gives instructions without a prefix.
+    pub(crate) default_address_size: AddressSize,
+    /// Whether the processor has decode assists.
+    pub(crate) has_decode_assists: bool,
+}
+
+/// What a decoder says of the instruction, where the processor does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Instruction {
+    /// The general-purpose register of a MOV to or from a control or debug register.
+    pub(crate) register: Option<Gpr>,
+    /// The address size of a string instruction.
+    pub(crate) address_size: Option<AddressSize>,
+}
+
+/// The kind of `exit`. `decode` is called only where the processor has not said all.
+pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    let code = exit.code;
+    match code {
+        ExitCode::INTR => ExitKind::HostInterrupt,
+        ExitCode::NMI => ExitKind::HostNmi,
+        ExitCode::INIT => ExitKind::Init,
+        ExitCode::VINTR => ExitKind::InterruptWindow,
+        ExitCode::CPUID => ExitKind::Cpuid,
+        ExitCode::HLT | ExitCode::IDLE_HLT => ExitKind::Hlt,
+        ExitCode::VMMCALL => ExitKind::Hypercall,
+        ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), guest, decode),
+        ExitCode::MSR => msr(exit.info1, guest.gprs),
+        ExitCode::NPF => nested_fault(exit),
+        ExitCode::SHUTDOWN => ExitKind::Shutdown,
+        ExitCode::XSETBV => ExitKind::Xsetbv,
+        ExitCode::RDTSC => ExitKind::Rdtsc,
+        ExitCode::RDTSCP => ExitKind::Rdtscp,
+        ExitCode::RDPMC => ExitKind::Rdpmc,
+        ExitCode::PAUSE => ExitKind::Pause,
+        ExitCode::MONITOR => ExitKind::Monitor,
+        ExitCode::MWAIT | ExitCode::MWAIT_CONDITIONAL => ExitKind::Mwait,
+        ExitCode::INVD => ExitKind::Invd,
+        ExitCode::WBINVD => ExitKind::Wbinvd,
+        ExitCode::INVLPG => ExitKind::Invlpg,
+        ExitCode::VMRUN
+        | ExitCode::VMLOAD
+        | ExitCode::VMSAVE
+        | ExitCode::STGI
+        | ExitCode::CLGI
+        | ExitCode::SKINIT
+        | ExitCode::INVLPGA => ExitKind::Virtualization,
+        _ => match code.get() {
+            0x00..=0x1f => control_register(exit, guest, decode),
+            0x20..=0x3f => debug_register(exit, guest, decode),
+            0x40..=0x5f => exception(exit, guest),
+            _ => ExitKind::Vendor,
+        },
+    }
+}
+
+fn io(info: IoioInfo, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    let Some(size) = info.size() else { return ExitKind::Vendor };
+    let string = info.string().then(|| {
+        let address_size = info
+            .address_size()
+            .or_else(|| decode().and_then(|instruction| instruction.address_size))
+            .unwrap_or(guest.default_address_size);
+        let segment = match info.direction() {
+            IoDirection::In => SegmentRegister::Es,
+            IoDirection::Out if guest.has_decode_assists => SegmentRegister::from_number(u64::from(info.segment())),
+            IoDirection::Out => SegmentRegister::Ds,
+        };
+        StringIo { repeat: info.repeat(), address_size, segment }
+    });
+    ExitKind::Io(Io { port: info.port(), size, direction: info.direction(), string })
+}
+
+/// AMD APM vol. 2, section 15.11, "MSR Intercepts": EXITINFO1 is 0 for RDMSR and 1 for WRMSR.
+fn msr(info1: u64, gprs: &Gprs) -> ExitKind {
+    let [a, b, c, d, ..] = gprs.rcx.to_le_bytes();
+    let msr = u32::from_le_bytes([a, b, c, d]);
+    match info1 {
+        0 => ExitKind::ReadMsr(msr),
+        1 => ExitKind::WriteMsr { msr, value: gprs.edx_eax() },
+        _ => ExitKind::Vendor,
+    }
+}
+
+fn nested_fault(exit: SvmExit) -> ExitKind {
+    let info = NpfInfo::from_bits(exit.info1);
+    ExitKind::NestedFault(NestedFault {
+        gpa: Gpa::new(exit.info2),
+        gva: None,
+        access: info.access(),
+        cause: info.cause(),
+        table_walk: info.table_walk(),
+    })
+}
+
+/// The general-purpose register of a MOV.
+fn moved(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> Option<Gpr> {
+    if guest.has_decode_assists {
+        Some(Gpr::from_number(u64::from(MoveInfo::from_bits(exit.info1).gpr())))
+    } else {
+        decode()?.register
+    }
+}
+
+/// A MOV to or from a register, whose exit codes are `number` for reads and `number + 16` for writes.
+fn access(code: u64, gpr: Gpr) -> RegisterAccess {
+    if code & 0x10 == 0 { RegisterAccess::Read(gpr) } else { RegisterAccess::Write(gpr) }
+}
+
+/// CLTS, LMSW and SMSW stay with the vendor: which of them it was takes a decoder, and their operands too.
+fn control_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    if guest.has_decode_assists && !MoveInfo::from_bits(exit.info1).is_move() {
+        return ExitKind::Vendor;
+    }
+    let register = ControlRegister::from_number(exit.code.get() & 0xf);
+    match (register, moved(exit, guest, decode)) {
+        (Some(register), Some(gpr)) => ExitKind::ControlRegister(ControlRegisterAccess::Move {
+            register,
+            access: access(exit.code.get(), gpr),
+        }),
+        _ => ExitKind::Vendor,
+    }
+}
+
+fn debug_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    let [number, ..] = exit.code.get().to_le_bytes();
+    match moved(exit, guest, decode) {
+        Some(gpr) => ExitKind::DebugRegister { number: number & 0xf, access: access(exit.code.get(), gpr) },
+        None => ExitKind::Vendor,
+    }
+}
+
+/// AMD APM vol. 2, section 15.12, "Exception Intercepts": EXITINFO1 is the error code, EXITINFO2 the address of a #PF.
+fn exception(exit: SvmExit, guest: Guest<'_>) -> ExitKind {
+    let [code, ..] = exit.code.get().to_le_bytes();
+    let vector = code & 0x1f;
+    let [a, b, c, d, ..] = exit.info1.to_le_bytes();
+    let has_code = guest.is_protected && Exception::pushes_error_code(vector);
+    ExitKind::Exception {
+        exception: Exception { vector, error_code: has_code.then_some(u32::from_le_bytes([a, b, c, d])) },
+        address: (exit.code == ExitCode::EXCP_PF).then_some(Gva::new(exit.info2)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Intercepts: which events and instructions end a run.
+
+use crate::exit_code::ExitCode;
+use x86_virt_core::VcpuConfig;
+
+/// Words of intercept vectors in the VMCB.
+const WORDS: usize = 6;
+
+/// A set of intercepts, each named by the exit code that it leads to.
+///
+/// AMD APM vol. 2, section 15.9, "Instruction Intercepts", and appendix B, "VMCB Layout" (offsets 000h to 014h).
+///
+/// ```
+/// use x86_virt_svm::{ExitCode, InterceptSet};
+///
+/// let set = InterceptSet::NONE.with(ExitCode::VMRUN).with(ExitCode::HLT);
+/// assert!(set.contains(ExitCode::HLT) && !set.contains(ExitCode::NPF));
+/// assert_eq!(set.words(), [0, 0, 0, 1 << 24, 1, 0]);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InterceptSet([u32; WORDS]);
+
+impl InterceptSet {
+    /// No intercept.
+    pub const NONE: Self = Self([0; WORDS]);
+
+    /// The set of these vectors.
+    #[must_use]
+    pub const fn from_words(words: [u32; WORDS]) -> Self {
+        Self(words)
+    }
+
+    /// The vectors as the VMCB holds them.
+    #[must_use]
+    pub const fn words(self) -> [u32; WORDS] {
+        self.0
+    }
+
+    /// The set with `code`. A code that is no intercept's changes nothing.
+    #[must_use]
+    pub fn with(mut self, code: ExitCode) -> Self {
+        if let Some((word, bit)) = self.position(code) {
+            *word |= bit;
+        }
+        self
+    }
+
+    /// The set without `code`.
+    #[must_use]
+    pub fn without(mut self, code: ExitCode) -> Self {
+        if let Some((word, bit)) = self.position(code) {
+            *word &= !bit;
+        }
+        self
+    }
+
+    /// Whether `code` is in the set.
+    #[must_use]
+    pub fn contains(mut self, code: ExitCode) -> bool {
+        self.position(code).is_some_and(|(word, bit)| *word & bit != 0)
+    }
+
+    fn position(&mut self, code: ExitCode) -> Option<(&mut u32, u32)> {
+        let word = self.0.get_mut(usize::try_from(code.get() / 32).ok()?)?;
+        Some((word, 1 << (code.get() % 32)))
+    }
+
+    /// What ends a run in any case. A guest that executed the instructions itself would change the host, or they are not
+    /// virtualized.
+    ///
+    /// - Interrupts, NMIs and INIT are the host's. Shutdown would stop the processor.
+    /// - VMRUN must be intercepted (AMD APM vol. 2, section 15.5.1, "Basic Operation"), and so must what belongs to it.
+    /// - Debug registers 0 to 3 are not in the VMCB.
+    /// - CR0, CR4, CR8 and XCR0 are checked by the library; CR8 so that both vendors report it.
+    /// - INVD would lose what the host has in its caches.
+    fn mandatory() -> Self {
+        let every_debug_register = u32::MAX;
+        let set = Self([0, every_debug_register, 0, 0, 0, 0]);
+        [
+            ExitCode::CR8_READ,
+            ExitCode::CR0_WRITE,
+            ExitCode::CR4_WRITE,
+            ExitCode::CR8_WRITE,
+            ExitCode::INTR,
+            ExitCode::NMI,
+            ExitCode::INIT,
+            ExitCode::RDPMC,
+            ExitCode::CPUID,
+            ExitCode::INVD,
+            ExitCode::INVLPGA,
+            ExitCode::IOIO,
+            ExitCode::MSR,
+            ExitCode::FERR_FREEZE,
+            ExitCode::SHUTDOWN,
+            ExitCode::VMRUN,
+            ExitCode::VMMCALL,
+            ExitCode::VMLOAD,
+            ExitCode::VMSAVE,
+            ExitCode::STGI,
+            ExitCode::CLGI,
+            ExitCode::SKINIT,
+            ExitCode::MONITOR,
+            ExitCode::MWAIT,
+            ExitCode::MWAIT_CONDITIONAL,
+            ExitCode::XSETBV,
+        ]
+        .into_iter()
+        .fold(set, Self::with)
+    }
+
+    /// What ends a run of a virtual processor that is made with `config`.
+    #[must_use]
+    pub fn of(config: &VcpuConfig) -> Self {
+        let wanted = config.intercepts();
+        let optional = [
+            (wanted.hlt(), ExitCode::HLT),
+            (wanted.pause(), ExitCode::PAUSE),
+            (wanted.rdtsc(), ExitCode::RDTSC),
+            (wanted.rdtsc(), ExitCode::RDTSCP),
+            (wanted.cr3_write(), ExitCode::CR3_WRITE),
+            (wanted.cr3_read(), ExitCode::CR3_READ),
+            (wanted.invlpg(), ExitCode::INVLPG),
+            (wanted.wbinvd(), ExitCode::WBINVD),
+        ];
+        let set = optional
+            .into_iter()
+            .filter(|(is_wanted, _)| *is_wanted)
+            .fold(Self::mandatory(), |set, (_, code)| set.with(code));
+        let [cr, dr, _, misc1, misc2, misc3] = set.0;
+        // Vector 2 is not an exception: NMIs have their own intercept.
+        let exceptions = config.exceptions() & !(1 << 2);
+        Self([cr, dr, exceptions, misc1, misc2, misc3])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use x86_virt_core::{Intercepts, VcpuConfig};
+
+    use super::InterceptSet;
+    use crate::exit_code::ExitCode;
+
+    #[test]
+    fn bits_are_where_the_manual_has_them() {
+        for (code, word, bit) in [
+            (ExitCode::CR0_READ, 0, 0),
+            (ExitCode::CR4_WRITE, 0, 20),
+            (ExitCode::DR7_WRITE, 1, 23),
+            (ExitCode::EXCP_PF, 2, 14),
+            (ExitCode::VINTR, 3, 4),
+            (ExitCode::SHUTDOWN, 3, 31),
+            (ExitCode::VMRUN, 4, 0),
+            (ExitCode::XSETBV, 4, 13),
+            (ExitCode::IDLE_HLT, 5, 6),
+        ] {
+            let mut words = [0; 6];
+            words[word] = 1 << bit;
+            assert_eq!(InterceptSet::NONE.with(code).words(), words, "{code}");
+            assert_eq!(InterceptSet::from_words(words).without(code), InterceptSet::NONE);
+        }
+        assert_eq!(InterceptSet::NONE.with(ExitCode::NPF).with(ExitCode::INVALID), InterceptSet::NONE);
+    }
+
+    #[test]
+    fn a_configuration_adds_to_what_is_mandatory() {
+        let config = VcpuConfig::new().with_intercepts(Intercepts::new()).with_exceptions(1 << 14 | 1 << 2);
+        let least = InterceptSet::of(&config);
+        for code in [ExitCode::INTR, ExitCode::NMI, ExitCode::VMRUN, ExitCode::DR0_WRITE, ExitCode::CR8_READ] {
+            assert!(least.contains(code), "{code}");
+        }
+        assert!(least.contains(ExitCode::EXCP_PF) && !least.contains(ExitCode::EXCP_NMI));
+        assert!(!least.contains(ExitCode::HLT) && !least.contains(ExitCode::CR3_WRITE) && !least.contains(ExitCode::SMI));
+        let all = Intercepts::new()
+            .with_hlt(true)
+            .with_pause(true)
+            .with_rdtsc(true)
+            .with_cr3_write(true)
+            .with_cr3_read(true)
+            .with_invlpg(true)
+            .with_wbinvd(true);
+        let most = InterceptSet::of(&VcpuConfig::new().with_intercepts(all));
+        for code in [ExitCode::HLT, ExitCode::PAUSE, ExitCode::RDTSCP, ExitCode::CR3_READ, ExitCode::INVLPG] {
+            assert!(most.contains(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! SVM on one processor: EFER.SVME and the host save area.
+
+use x86_virt_core::{CpuPin, Cr4, Efer, Frame, Frames, Host, Hpa, OutOfFrames};
+use x86_virt_npt::{NptFormat, Pat};
+
+use crate::asid::Asids;
+use crate::capability::{Capabilities, RawCpuid, Unsupported};
+use crate::instructions;
+use crate::vm_cr::{VM_CR, VM_HSAVE_PA, VmCr};
+
+/// SVM is on, on the processor that the holder is pinned to, for as long as this exists.
+///
+/// It owns the host save area, and the state of the host that VMRUN does not keep. Leaking it leaves SVM on and leaks two
+/// frames.
+///
+/// AMD APM vol. 2, section 15.4, "Enabling SVM", and section 15.30.4, "VM_HSAVE_PA MSR (C001_0117h)".
+///
+/// ```no_run
+/// use x86_virt_core::{CpuPin, Frames};
+/// use x86_virt_svm::{EnterError, SvmRoot};
+///
+/// fn show(pin: &impl CpuPin, frames: &impl Frames) -> Result<u32, EnterError> {
+///     let root = SvmRoot::enter(pin, frames)?;
+///     Ok(root.capabilities().asids())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct SvmRoot<'p, A: Frames> {
+    host: Host<'p>,
+    processor: Processor<A>,
+    previous_hsave: u64,
+    /// The processor writes to it at each VMRUN.
+    _host_save_area: Frame<A>,
+}
+
+/// What a virtual processor needs of the physical one.
+///
+/// Invariant: it is borrowed from a [`SvmRoot`], so SVM is on and VM_HSAVE_PA is the address of an owned frame.
+#[derive(Debug)]
+pub(crate) struct Processor<A: Frames> {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) asids: Asids,
+    /// Holds what VMSAVE stored of the host.
+    host_state: Frame<A>,
+    fs_base: u64,
+    gs_base: u64,
+}
+
+impl<'p, A: Frames> SvmRoot<'p, A> {
+    /// Turns SVM on. It takes two frames.
+    ///
+    /// # Errors
+    ///
+    /// [`EnterError`]; nothing is changed then.
+    #[expect(unsafe_code, reason = "writes EFER and VM_HSAVE_PA")]
+    pub fn enter(pin: &'p impl CpuPin, frames: &A) -> Result<Self, EnterError> {
+        let host = Host::new(pin);
+        let capabilities = Capabilities::new(RawCpuid::read())?;
+        // SAFETY: every processor with SVM has VM_CR: AMD APM vol. 2, section 15.30.1, "VM_CR MSR (C001_0114h)".
+        let vm_cr = unsafe { host.msr(VM_CR) };
+        VmCr::from_bits(vm_cr).allow_svm()?;
+        let efer = efer(host);
+        if efer.svme() {
+            return Err(EnterError::AlreadyInUse);
+        }
+        let save_area = Frame::zeroed(frames, 1)?;
+        let host_state = Frame::zeroed(frames, 1)?;
+        // SAFETY: SVM is supported and not disabled. Nothing but its instructions depends on the bit.
+        unsafe { host.set_msr(x86::msr::IA32_EFER, efer.with_svme(true).into_bits()) };
+        // SAFETY: every processor with SVM has the MSR.
+        let previous_hsave = unsafe { host.msr(VM_HSAVE_PA) };
+        // SAFETY: an aligned frame that is ours until `drop` has put the previous address back.
+        unsafe { host.set_msr(VM_HSAVE_PA, save_area.hpa().get()) };
+        let mut processor = Processor {
+            capabilities,
+            asids: Asids::new(capabilities.asids()),
+            host_state,
+            fs_base: 0,
+            gs_base: 0,
+        };
+        processor.save_host_state(host);
+        Ok(Self { host, processor, previous_hsave, _host_save_area: save_area })
+    }
+
+    /// Turns SVM off again, as dropping does.
+    pub fn leave(self) {}
+
+    /// What the processor's SVM can do.
+    #[must_use]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.processor.capabilities
+    }
+
+    /// The format of nested page tables for guests on this processor.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] if the processor's physical address width is none.
+    pub fn nested_format(&self) -> Result<NptFormat, Unsupported> {
+        let HostPaging { pat, levels, has_no_execute } = HostPaging::read(self.host);
+        let capabilities = &self.processor.capabilities;
+        let mut format = NptFormat::new(pat, capabilities.physical_width())?;
+        if capabilities.has_1g_pages() {
+            format = format.with_1g_pages();
+        }
+        if has_no_execute {
+            format = format.with_no_execute();
+        }
+        if levels == 5 {
+            format = format.with_five_levels();
+        }
+        Ok(format)
+    }
+
+    pub(crate) const fn parts(&mut self) -> (Host<'p>, &mut Processor<A>) {
+        (self.host, &mut self.processor)
+    }
+}
+
+impl<A: Frames> Processor<A> {
+    /// The physical address of what VMSAVE stored of the host.
+    pub(crate) const fn host_state(&self) -> Hpa {
+        self.host_state.hpa()
+    }
+
+    /// Stores the host's FS and GS base again if they have changed; the rest does not change (contract of `CpuPin`).
+    pub(crate) fn update_host_state(&mut self, host: Host<'_>) {
+        if host.fs_base() != self.fs_base || host.gs_base() != self.gs_base {
+            self.save_host_state(host);
+        }
+    }
+
+    #[expect(unsafe_code, reason = "executes VMSAVE")]
+    fn save_host_state(&mut self, host: Host<'_>) {
+        // SAFETY: SVM is on (invariant of the type), and the frame is ours.
+        unsafe { instructions::vmsave(self.host_state.hpa()) };
+        (self.fs_base, self.gs_base) = (host.fs_base(), host.gs_base());
+    }
+}
+
+impl<A: Frames> Drop for SvmRoot<'_, A> {
+    #[expect(unsafe_code, reason = "writes EFER and VM_HSAVE_PA")]
+    fn drop(&mut self) {
+        // SAFETY: no VMRUN executes any more, since virtual processors borrow the root; the value was in the MSR before.
+        unsafe { self.host.set_msr(VM_HSAVE_PA, self.previous_hsave) };
+        let efer = efer(self.host).with_svme(false);
+        // SAFETY: the bit was 0 before, and the global interrupt flag is 1 outside of the world switch.
+        unsafe { self.host.set_msr(x86::msr::IA32_EFER, efer.into_bits()) };
+    }
+}
+
+#[expect(unsafe_code, reason = "reads EFER")]
+fn efer(host: Host<'_>) -> Efer {
+    // SAFETY: every processor with 64-bit mode, which `CpuPin` promises, has EFER.
+    Efer::from_bits(unsafe { host.msr(x86::msr::IA32_EFER) })
+}
+
+/// Modes of the host's own paging that nested paging shares.
+///
+/// AMD APM vol. 2, section 15.25.3, "Enabling Nested Paging".
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostPaging {
+    pub(crate) pat: Pat,
+    pub(crate) levels: u8,
+    pub(crate) has_no_execute: bool,
+}
+
+impl HostPaging {
+    #[expect(unsafe_code, reason = "reads the PAT")]
+    pub(crate) fn read(host: Host<'_>) -> Self {
+        // SAFETY: every processor with 64-bit mode has a PAT.
+        let pat = Pat::new(unsafe { host.msr(x86::msr::IA32_PAT) });
+        let levels = if Cr4::from(host.cr4()).la57() { 5 } else { 4 };
+        Self { pat, levels, has_no_execute: efer(host).nxe() }
+    }
+}
+
+impl RawCpuid {
+    /// The values of the processor that executes this.
+    #[must_use]
+    pub fn read() -> Self {
+        use x86::cpuid::native_cpuid::cpuid_count;
+        let has = |leaf: u32| cpuid_count(leaf & 0x8000_0000, 0).eax >= leaf;
+        let mut raw = Self { leaf_1_ecx: cpuid_count(1, 0).ecx, ..Self::default() };
+        if has(7) {
+            let leaf = cpuid_count(7, 0);
+            (raw.leaf_7_ebx, raw.leaf_7_ecx) = (leaf.ebx, leaf.ecx);
+        }
+        if has(0x8000_0001) {
+            let leaf = cpuid_count(0x8000_0001, 0);
+            (raw.leaf_8000_0001_ecx, raw.leaf_8000_0001_edx) = (leaf.ecx, leaf.edx);
+        }
+        if has(0x8000_0008) {
+            raw.leaf_8000_0008_eax = cpuid_count(0x8000_0008, 0).eax;
+        }
+        if has(0x8000_000a) {
+            let leaf = cpuid_count(0x8000_000a, 0);
+            (raw.leaf_8000_000a_eax, raw.leaf_8000_000a_ebx) = (leaf.eax, leaf.ebx);
+            raw.leaf_8000_000a_edx = leaf.edx;
+        }
+        raw
+    }
+}
+
+/// Why SVM cannot be turned on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnterError {
+    /// The processor cannot run guests.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// Somebody else uses SVM on this processor.
+    #[error("SVM is in use on this processor (EFER.SVME = 1)")]
+    AlreadyInUse,
+    /// There are no frames for the host save area.
+    #[error(transparent)]
+    OutOfFrames(#[from] OutOfFrames),
+}
+
+#[cfg(test)]
+mod tests {
+    use static_assertions::assert_not_impl_any;
+
+    use super::SvmRoot;
+    use crate::fake::FakeFrames;
+
+    assert_not_impl_any!(SvmRoot<'static, FakeFrames>: Send, Sync);
+}

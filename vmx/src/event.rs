@@ -1,0 +1,217 @@
+//! Interruption information: events that an exit reports or an entry injects.
+
+use bitfield_struct::bitfield;
+use x86_virt_core::{Event, Exception};
+
+/// Type of an event in the interruption-information fields.
+///
+/// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct EventType(u8);
+
+impl EventType {
+    /// External interrupt.
+    pub const EXTERNAL_INTERRUPT: Self = Self(0);
+    /// Non-maskable interrupt.
+    pub const NMI: Self = Self(2);
+    /// Hardware exception.
+    pub const HARDWARE_EXCEPTION: Self = Self(3);
+    /// Software interrupt: `INT n`.
+    pub const SOFTWARE_INTERRUPT: Self = Self(4);
+    /// Privileged software exception: `INT1`.
+    pub const PRIVILEGED_SOFTWARE_EXCEPTION: Self = Self(5);
+    /// Software exception: `INT3` or `INTO`.
+    pub const SOFTWARE_EXCEPTION: Self = Self(6);
+    /// Other event: a pending monitor-trap exit.
+    pub const OTHER: Self = Self(7);
+
+    const fn from_bits(bits: u8) -> Self {
+        Self(bits & 7)
+    }
+
+    const fn into_bits(self) -> u8 {
+        self.0
+    }
+}
+
+/// VM-entry interruption information.
+///
+/// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
+#[bitfield(u32)]
+#[derive(PartialEq, Eq)]
+pub struct EntryInterruption {
+    /// Vector.
+    pub vector: u8,
+    /// Type.
+    #[bits(3)]
+    pub event_type: EventType,
+    /// The event pushes an error code.
+    pub deliver_error_code: bool,
+    #[bits(19)]
+    _reserved12: u32,
+    /// The entry injects the event.
+    pub valid: bool,
+}
+
+/// VM-exit interruption information.
+///
+/// Intel SDM vol. 3, section 27.9.2, "Information for VM Exits Due to Vectored Events".
+#[bitfield(u32)]
+#[derive(PartialEq, Eq)]
+pub struct VmExitInterruption {
+    /// Vector.
+    pub vector: u8,
+    /// Type.
+    #[bits(3)]
+    pub event_type: EventType,
+    /// There is an error code.
+    pub error_code_valid: bool,
+    /// The exit happened in IRET, which had ended the blocking of NMIs.
+    pub nmi_unblocking_due_to_iret: bool,
+    #[bits(18)]
+    _reserved13: u32,
+    /// The information is valid.
+    pub valid: bool,
+}
+
+/// IDT-vectoring information.
+///
+/// Intel SDM vol. 3, section 27.9.3, "Information for VM Exits That Occur During Event Delivery".
+#[bitfield(u32)]
+#[derive(PartialEq, Eq)]
+pub struct IdtVectoring {
+    /// Vector.
+    pub vector: u8,
+    /// Type.
+    #[bits(3)]
+    pub event_type: EventType,
+    /// There is an error code.
+    pub error_code_valid: bool,
+    #[bits(19)]
+    _reserved12: u32,
+    /// The exit interrupted the delivery of an event.
+    pub valid: bool,
+}
+
+/// What blocks interrupts.
+///
+/// Intel SDM vol. 3, section 27.4.2, "Guest Non-Register State" (table "Format of Interruptibility State").
+#[bitfield(u32)]
+#[derive(PartialEq, Eq)]
+pub struct InterruptibilityState {
+    /// STI was the instruction before.
+    pub blocking_by_sti: bool,
+    /// MOV SS or POP SS was the instruction before.
+    pub blocking_by_mov_ss: bool,
+    /// SMIs are blocked.
+    pub blocking_by_smi: bool,
+    /// NMIs are blocked.
+    pub blocking_by_nmi: bool,
+    /// The exit interrupted an enclave.
+    pub enclave_interruption: bool,
+    #[bits(27)]
+    _reserved5: u32,
+}
+
+/// What a VM entry needs to inject an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Injection {
+    pub(crate) information: EntryInterruption,
+    pub(crate) error_code: u32,
+    pub(crate) length: u32,
+}
+
+impl Injection {
+    /// The encoding of `event`. `None` for an event that this version does not know.
+    pub(crate) fn of(event: Event) -> Option<Self> {
+        let (event_type, vector, error_code, length) = match event {
+            Event::Exception(Exception { vector, error_code }) => {
+                // INT3's and INTO's own exceptions have software type; injected ones are as if the processor raised them.
+                let event_type = match vector {
+                    3 | 4 => EventType::SOFTWARE_EXCEPTION,
+                    _ => EventType::HARDWARE_EXCEPTION,
+                };
+                (event_type, vector, error_code, 0)
+            }
+            Event::Interrupt(vector) => (EventType::EXTERNAL_INTERRUPT, vector, None, 0),
+            Event::Nmi => (EventType::NMI, 2, None, 0),
+            Event::SoftwareInterrupt { vector, length } => (EventType::SOFTWARE_INTERRUPT, vector, None, length),
+            Event::SoftwareException { vector, length } => (EventType::SOFTWARE_EXCEPTION, vector, None, length),
+            _ => return None,
+        };
+        let information = EntryInterruption::new()
+            .with_vector(vector)
+            .with_event_type(event_type)
+            .with_deliver_error_code(error_code.is_some())
+            .with_valid(true);
+        Some(Self { information, error_code: error_code.unwrap_or(0), length: u32::from(length) })
+    }
+}
+
+impl IdtVectoring {
+    /// The event whose delivery was interrupted. `error_code` and `length` are the fields beside, read only where needed.
+    pub(crate) fn event(self, error_code: impl FnOnce() -> u32, length: impl FnOnce() -> u32) -> Option<Event> {
+        if !self.valid() {
+            return None;
+        }
+        let vector = self.vector();
+        Some(match self.event_type() {
+            EventType::EXTERNAL_INTERRUPT => Event::Interrupt(vector),
+            EventType::NMI => Event::Nmi,
+            EventType::HARDWARE_EXCEPTION => {
+                Event::Exception(Exception { vector, error_code: self.error_code_valid().then(error_code) })
+            }
+            EventType::SOFTWARE_INTERRUPT => Event::SoftwareInterrupt { vector, length: byte(length()) },
+            EventType::SOFTWARE_EXCEPTION | EventType::PRIVILEGED_SOFTWARE_EXCEPTION => {
+                Event::SoftwareException { vector, length: byte(length()) }
+            }
+            _ => return None,
+        })
+    }
+}
+
+const fn byte(value: u32) -> u8 {
+    let [low, ..] = value.to_le_bytes();
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use x86_virt_core::{Event, Exception};
+
+    use super::{EventType, IdtVectoring, Injection, VmExitInterruption};
+
+    #[test]
+    fn events_are_encoded_as_in_the_manual() {
+        let general_protection = Injection::of(Event::Exception(Exception::general_protection(0x18))).unwrap();
+        assert_eq!(general_protection.information.into_bits(), 0x8000_0b0d);
+        assert_eq!(general_protection.error_code, 0x18);
+        assert_eq!(Injection::of(Event::Interrupt(0x40)).unwrap().information.into_bits(), 0x8000_0040);
+        assert_eq!(Injection::of(Event::Nmi).unwrap().information.into_bits(), 0x8000_0202);
+        let software = Injection::of(Event::SoftwareInterrupt { vector: 0x80, length: 2 }).unwrap();
+        assert_eq!((software.information.into_bits(), software.length), (0x8000_0480, 2));
+    }
+
+    #[test]
+    fn an_interrupted_event_comes_back_as_it_was() {
+        for event in [
+            Event::Exception(Exception::general_protection(0x18)),
+            Event::Exception(Exception::INVALID_OPCODE),
+            Event::Interrupt(0x40),
+            Event::Nmi,
+            Event::SoftwareInterrupt { vector: 0x80, length: 2 },
+            Event::SoftwareException { vector: 3, length: 1 },
+        ] {
+            let injection = Injection::of(event).unwrap();
+            let vectoring = IdtVectoring::from_bits(injection.information.into_bits());
+            assert_eq!(vectoring.event(|| injection.error_code, || injection.length), Some(event));
+        }
+        assert_eq!(IdtVectoring::from_bits(0x202).event(|| 0, || 0), None, "not valid");
+    }
+
+    #[test]
+    fn exit_information_tells_an_nmi() {
+        let information = VmExitInterruption::from_bits(0x8000_0202);
+        assert!(information.valid() && information.event_type() == EventType::NMI);
+    }
+}

@@ -1,0 +1,219 @@
+//! The host's state: what a VM exit loads from the VMCS, and what it leaves to software.
+#![expect(unsafe_code, reason = "decides with what state the host goes on")]
+
+use x86::msr;
+use x86_virt_core::{DescriptorTable, Efer, Frames, Host};
+
+use crate::access::VmcsWrite;
+use crate::field;
+use crate::switch;
+use crate::vmcs::CurrentVmcs;
+
+/// DR7 after a VM exit.
+///
+/// Intel SDM vol. 3, section 30.5.1, "Loading Host Control Registers, Debug Registers, MSRs".
+const DR7_AFTER_EXIT: u64 = 0x400;
+
+/// Limit of GDTR and IDTR after a VM exit.
+///
+/// Intel SDM vol. 3, section 30.5.2, "Loading Host Segment and Descriptor-Table Registers".
+const TABLE_LIMIT_AFTER_EXIT: u16 = 0xffff;
+
+/// The host's state as it is while a virtual processor is loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostState {
+    /// Fields that the host may change between two runs, as the VMCS has them.
+    cr0: u64,
+    cr3: u64,
+    cr4: u64,
+    fs_base: u64,
+    gs_base: u64,
+    /// What a VM exit changes, and the host does not while the virtual processor is loaded.
+    gdtr: DescriptorTable,
+    idtr: DescriptorTable,
+    debugctl: u64,
+}
+
+impl HostState {
+    /// Takes the state of the processor that the VMCS is current on, and writes it to the VMCS.
+    pub(crate) fn load<A: Frames>(host: Host<'_>, vmcs: &mut CurrentVmcs<'_, A>) -> Self {
+        let state = Self {
+            cr0: host.cr0(),
+            cr3: host.cr3(),
+            cr4: host.cr4(),
+            fs_base: host.fs_base(),
+            gs_base: host.gs_base(),
+            gdtr: host.gdtr(),
+            idtr: host.idtr(),
+            // SAFETY: every processor with VMX has IA32_DEBUGCTL.
+            debugctl: unsafe { host.msr(msr::IA32_DEBUGCTL) },
+        };
+        // SAFETY: every value below is the one that the host has now, and keeps until `sync` sees that it changed or, for
+        // those that `CpuPin` names, while the virtual processor is loaded. HOST_RIP is the exit half of the world switch.
+        let mut put = |field, value| unsafe { vmcs.put_sensitive(field, value) };
+        put(field::HOST_CR0, state.cr0);
+        put(field::HOST_CR3, state.cr3);
+        put(field::HOST_CR4, state.cr4);
+        put(field::HOST_FS_BASE, state.fs_base);
+        put(field::HOST_GS_BASE, state.gs_base);
+        put(field::HOST_GDTR_BASE, state.gdtr.base);
+        put(field::HOST_IDTR_BASE, state.idtr.base);
+        put(field::HOST_TR_BASE, task_state_base(state.gdtr));
+        put(field::HOST_RIP, exit_address());
+        // SAFETY: every processor with VMX and 64-bit mode has these MSRs.
+        let read = |number| unsafe { host.msr(number) };
+        put(field::HOST_IA32_SYSENTER_ESP, read(msr::IA32_SYSENTER_ESP));
+        put(field::HOST_IA32_SYSENTER_EIP, read(msr::IA32_SYSENTER_EIP));
+        put(field::HOST_IA32_PAT, read(msr::IA32_PAT));
+        let [a, b, c, d, ..] = read(msr::IA32_SYSENTER_CS).to_le_bytes();
+        let sysenter_cs = u32::from_le_bytes([a, b, c, d]);
+        // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::HOST_IA32_SYSENTER_CS, sysenter_cs) };
+        // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::HOST_IA32_EFER, Efer::from(read(msr::IA32_EFER))) };
+        for (field, selector) in selectors() {
+            // SAFETY: as above.
+            unsafe { vmcs.put_sensitive(field, selector) };
+        }
+        state
+    }
+
+    /// Writes to the VMCS what the host changed since it was written.
+    pub(crate) fn sync<A: Frames>(&mut self, host: Host<'_>, vmcs: &mut CurrentVmcs<'_, A>) {
+        for (cached, now, field) in [
+            (&mut self.cr0, host.cr0(), field::HOST_CR0),
+            (&mut self.cr3, host.cr3(), field::HOST_CR3),
+            (&mut self.cr4, host.cr4(), field::HOST_CR4),
+            (&mut self.fs_base, host.fs_base(), field::HOST_FS_BASE),
+            (&mut self.gs_base, host.gs_base(), field::HOST_GS_BASE),
+        ] {
+            if *cached != now {
+                *cached = now;
+                // SAFETY: the value is the one that the host has now.
+                unsafe { vmcs.put_sensitive(field, now) };
+            }
+        }
+    }
+
+    /// Makes what a VM exit changed as it was.
+    pub(crate) fn restore(&self, host: Host<'_>) {
+        if self.gdtr.limit != TABLE_LIMIT_AFTER_EXIT {
+            // SAFETY: the table that the host had when the VMCS was loaded, which it keeps (`CpuPin`).
+            unsafe { host.set_gdtr(self.gdtr) };
+        }
+        if self.idtr.limit != TABLE_LIMIT_AFTER_EXIT {
+            // SAFETY: as above.
+            unsafe { host.set_idtr(self.idtr) };
+        }
+        if self.debugctl != 0 {
+            // SAFETY: every processor with VMX has IA32_DEBUGCTL; the value is the host's own.
+            unsafe { host.set_msr(msr::IA32_DEBUGCTL, self.debugctl) };
+        }
+    }
+}
+
+/// The address of the exit half of the world switch.
+#[expect(clippy::as_conversions, reason = "a function pointer has no other conversion to an address")]
+fn exit_address() -> u64 {
+    let function: unsafe extern "sysv64" fn() = switch::vm_exit;
+    // 64 bits are 64 bits on x86-64.
+    u64::try_from((function as *const ()).expose_provenance()).unwrap_or(0)
+}
+
+/// The selectors of the host, with RPL and TI as a VM entry requires them.
+///
+/// Intel SDM vol. 3, section 29.2.3, "Checks on Host Segment and Descriptor-Table Registers".
+fn selectors() -> [(field::Field<u16, field::Sensitive>, u16); 7] {
+    // SAFETY: reading a segment register has no effect.
+    let [es, cs, ss, ds, fs, gs] = [
+        x86::segmentation::es().bits(),
+        x86::segmentation::cs().bits(),
+        x86::segmentation::ss().bits(),
+        x86::segmentation::ds().bits(),
+        x86::segmentation::fs().bits(),
+        x86::segmentation::gs().bits(),
+    ];
+    // SAFETY: privilege level 0, as `Host` proves for the callers.
+    let tr = unsafe { x86::task::tr() }.bits();
+    [
+        (field::HOST_ES_SELECTOR, es & !7),
+        (field::HOST_CS_SELECTOR, cs & !7),
+        (field::HOST_SS_SELECTOR, ss & !7),
+        (field::HOST_DS_SELECTOR, ds & !7),
+        (field::HOST_FS_SELECTOR, fs & !7),
+        (field::HOST_GS_SELECTOR, gs & !7),
+        (field::HOST_TR_SELECTOR, tr & !7),
+    ]
+}
+
+/// The base of the task-state segment, from its descriptor.
+///
+/// Intel SDM vol. 3, section 9.2.3, "TSS Descriptor in 64-bit Mode".
+fn task_state_base(gdtr: DescriptorTable) -> u64 {
+    // SAFETY: privilege level 0, as `Host` proves for the callers.
+    let selector = unsafe { x86::task::tr() }.bits();
+    let address = gdtr.base.wrapping_add(u64::from(selector & !7));
+    let Ok(address) = usize::try_from(address) else { return 0 };
+    let descriptor = core::ptr::with_exposed_provenance::<[u32; 4]>(address);
+    // SAFETY: TR was loaded from this descriptor of 16 bytes, which the GDT still has (`CpuPin`).
+    let [low, middle, high, _] = unsafe { descriptor.read_unaligned() };
+    u64::from(low >> 16 | (middle & 0xff) << 16 | middle & 0xff00_0000) | u64::from(high) << 32
+}
+
+/// DR0 to DR3, DR6 and DR7 of the host while the guest runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostDebug {
+    dr6: u64,
+    dr7: u64,
+    breakpoints: Option<[u64; 4]>,
+}
+
+/// Debug registers of the guest that the VMCS does not hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GuestDebug {
+    pub(crate) breakpoints: [u64; 4],
+    pub(crate) dr6: u64,
+}
+
+impl HostDebug {
+    /// Loads the guest's breakpoints if its `dr7` enables one.
+    pub(crate) fn enter(host: Host<'_>, guest: &GuestDebug, dr7: u64) -> Self {
+        const ENABLES: u64 = 0xff;
+        let breakpoints = (dr7 & ENABLES != 0).then(|| {
+            let own = [host.dr0(), host.dr1(), host.dr2(), host.dr3()];
+            set_breakpoints(host, guest.breakpoints);
+            own
+        });
+        Self { dr6: host.dr6(), dr7: host.dr7(), breakpoints }
+    }
+
+    /// Makes the debug registers as they were.
+    pub(crate) fn leave(self, host: Host<'_>, guest: &mut GuestDebug) {
+        let dr6 = host.dr6();
+        if dr6 != self.dr6 {
+            guest.dr6 = dr6;
+            // SAFETY: the value that the host had.
+            unsafe { host.set_dr6(self.dr6) };
+        }
+        if let Some(own) = self.breakpoints {
+            set_breakpoints(host, own);
+        }
+        if self.dr7 != DR7_AFTER_EXIT {
+            // SAFETY: the value that the host had, after DR0 to DR3.
+            unsafe { host.set_dr7(self.dr7) };
+        }
+    }
+}
+
+/// Sets DR0 to DR3.
+fn set_breakpoints(host: Host<'_>, [dr0, dr1, dr2, dr3]: [u64; 4]) {
+    // SAFETY: DR7 enables no breakpoint of the host while this runs: before an entry the host's are not hit by this code
+    // (it accesses none of the host's data), and after an exit DR7 is 400H.
+    unsafe { host.set_dr0(dr0) };
+    // SAFETY: as above.
+    unsafe { host.set_dr1(dr1) };
+    // SAFETY: as above.
+    unsafe { host.set_dr2(dr2) };
+    // SAFETY: as above.
+    unsafe { host.set_dr3(dr3) };
+}

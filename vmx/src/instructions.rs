@@ -1,0 +1,206 @@
+//! VMX instructions: one per function, with RFLAGS taken in the same block.
+//!
+//! Intel SDM vol. 3, chapter 33, "VMX Instruction Reference".
+#![expect(unsafe_code, reason = "instructions")]
+
+use core::arch::asm;
+
+use x86_virt_core::Hpa;
+
+/// CF and ZF after a VMX instruction.
+///
+/// Intel SDM vol. 3, section 33.2, "Conventions".
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Outcome {
+    Succeed,
+    FailInvalid,
+    FailValid,
+}
+
+impl Outcome {
+    const fn new(carry: u8, zero: u8) -> Self {
+        match (carry, zero) {
+            (0, 0) => Self::Succeed,
+            (0, _) => Self::FailValid,
+            _ => Self::FailInvalid,
+        }
+    }
+}
+
+/// Defines functions for instructions with a 64-bit address in memory as operand.
+macro_rules! pointer_instruction {
+    ($($(#[$doc:meta])* $name:ident = $mnemonic:literal;)*) => {
+        $(
+            $(#[$doc])*
+            pub(crate) unsafe fn $name(address: Hpa) -> Outcome {
+                let operand = address.get();
+                let (carry, zero): (u8, u8);
+                // SAFETY: the caller fulfils the conditions above; the operand is on the stack.
+                unsafe {
+                    asm!(
+                        concat!($mnemonic, " [{operand}]"),
+                        "setc {carry}",
+                        "setz {zero}",
+                        operand = in(reg) &raw const operand,
+                        carry = lateout(reg_byte) carry,
+                        zero = lateout(reg_byte) zero,
+                        options(nostack),
+                    );
+                }
+                Outcome::new(carry, zero)
+            }
+        )*
+    };
+}
+
+pointer_instruction! {
+    /// VMXON: enters VMX root operation.
+    ///
+    /// # Safety
+    ///
+    /// - The code runs at privilege level 0, CR4.VMXE is 1, and IA32_FEATURE_CONTROL allows VMXON.
+    /// - The frame at `address` is used by nothing else until VMXOFF.
+    vmxon = "vmxon";
+
+    /// VMCLEAR: makes a VMCS clear, inactive and not current, with all of its data in memory.
+    ///
+    /// # Safety
+    ///
+    /// - The processor is in VMX root operation.
+    /// - The frame at `address` is a VMCS that no other processor has active.
+    vmclear = "vmclear";
+
+    /// VMPTRLD: makes a VMCS current and active.
+    ///
+    /// # Safety
+    ///
+    /// - The processor is in VMX root operation.
+    /// - The frame at `address` is a VMCS that no other processor has active, and is used by nothing else until VMCLEAR.
+    vmptrld = "vmptrld";
+}
+
+/// VMXOFF: leaves VMX operation.
+///
+/// # Safety
+///
+/// The processor is in VMX root operation, and nothing relies on a VMCS that is active on it.
+pub(crate) unsafe fn vmxoff() -> Outcome {
+    let (carry, zero): (u8, u8);
+    // SAFETY: the caller fulfils the condition above.
+    unsafe {
+        asm!("vmxoff", "setc {}", "setz {}", lateout(reg_byte) carry, lateout(reg_byte) zero, options(nostack));
+    }
+    Outcome::new(carry, zero)
+}
+
+/// VMPTRST: the address of the current VMCS, or all ones.
+///
+/// # Safety
+///
+/// The processor is in VMX root operation.
+pub(crate) unsafe fn vmptrst() -> Hpa {
+    let mut address = 0_u64;
+    // SAFETY: the caller fulfils the condition above; the instruction stores eight bytes to `address`.
+    unsafe { asm!("vmptrst [{}]", in(reg) &raw mut address, options(nostack)) };
+    Hpa::new(address)
+}
+
+/// VMREAD of the field with the encoding `field`.
+///
+/// # Safety
+///
+/// The processor is in VMX root operation.
+pub(crate) unsafe fn vmread(field: u32) -> (Outcome, u64) {
+    let value;
+    let (carry, zero): (u8, u8);
+    // SAFETY: the caller fulfils the condition above.
+    unsafe {
+        asm!(
+            "vmread {value}, {field}",
+            "setc {carry}",
+            "setz {zero}",
+            field = in(reg) u64::from(field),
+            value = lateout(reg) value,
+            carry = lateout(reg_byte) carry,
+            zero = lateout(reg_byte) zero,
+            options(nostack, nomem),
+        );
+    }
+    (Outcome::new(carry, zero), value)
+}
+
+/// VMWRITE of `value` to the field with the encoding `field`.
+///
+/// # Safety
+///
+/// - The processor is in VMX root operation.
+/// - The value is right for the field: see [`Access::Sensitive`](crate::field::Access::Sensitive).
+pub(crate) unsafe fn vmwrite(field: u32, value: u64) -> Outcome {
+    let (carry, zero): (u8, u8);
+    // SAFETY: the caller fulfils the conditions above.
+    unsafe {
+        asm!(
+            "vmwrite {field}, {value}",
+            "setc {carry}",
+            "setz {zero}",
+            field = in(reg) u64::from(field),
+            value = in(reg) value,
+            carry = lateout(reg_byte) carry,
+            zero = lateout(reg_byte) zero,
+            options(nostack),
+        );
+    }
+    Outcome::new(carry, zero)
+}
+
+/// How much INVEPT invalidates.
+///
+/// Intel SDM vol. 3, section 33.3, "VMX Instructions" (INVEPT).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum InveptType {
+    SingleContext,
+    AllContexts,
+}
+
+/// INVEPT: invalidates translations that were made through extended page tables.
+///
+/// # Safety
+///
+/// The processor is in VMX root operation and supports INVEPT of this type.
+pub(crate) unsafe fn invept(kind: InveptType, eptp: u64) -> Outcome {
+    let descriptor = [eptp, 0];
+    let kind: u64 = match kind {
+        InveptType::SingleContext => 1,
+        InveptType::AllContexts => 2,
+    };
+    let (carry, zero): (u8, u8);
+    // SAFETY: the caller fulfils the condition above; the descriptor is on the stack.
+    unsafe {
+        asm!(
+            "invept {kind}, [{descriptor}]",
+            "setc {carry}",
+            "setz {zero}",
+            kind = in(reg) kind,
+            descriptor = in(reg) &raw const descriptor,
+            carry = lateout(reg_byte) carry,
+            zero = lateout(reg_byte) zero,
+            options(nostack),
+        );
+    }
+    Outcome::new(carry, zero)
+}
+
+/// Calls the host's handler of non-maskable interrupts, whose IRET also ends the blocking of NMIs that a VM exit because of
+/// an NMI leaves behind.
+///
+/// Intel SDM vol. 3, section 30.5.5, "Updating Non-Register State".
+///
+/// # Safety
+///
+/// The code runs at privilege level 0 and the host's IDT has a handler for vector 2.
+pub(crate) unsafe fn call_nmi_handler() {
+    // SAFETY: the caller fulfils the condition above. The handler returns by IRET, keeps all registers, and runs on a
+    // stack of its own (contract of `CpuPin`), so that the red zone is left alone.
+    unsafe { asm!("int 2") };
+}

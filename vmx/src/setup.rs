@@ -1,0 +1,175 @@
+//! The controls that a virtual processor runs with.
+
+use x86_virt_core::VcpuConfig;
+
+use crate::capability::{Capabilities, Unsupported};
+use crate::control::{EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls};
+
+/// The control words of a virtual processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Controls {
+    pub(crate) pin: PinControls,
+    pub(crate) primary: PrimaryControls,
+    pub(crate) secondary: SecondaryControls,
+    pub(crate) exit: ExitControls,
+    pub(crate) entry: EntryControls,
+}
+
+impl Controls {
+    /// What keeps the host whole, what `config` asks for, and what the processor requires.
+    pub(crate) fn new(capabilities: &Capabilities, config: &VcpuConfig) -> Result<Self, Unsupported> {
+        Ok(Self {
+            pin: pin(capabilities)?,
+            primary: primary(capabilities, config)?,
+            secondary: secondary(capabilities, config)?,
+            exit: exit(capabilities)?,
+            entry: entry(capabilities)?,
+        })
+    }
+}
+
+fn pin(capabilities: &Capabilities) -> Result<PinControls, Unsupported> {
+    let required = PinControls::EXTERNAL_INTERRUPT_EXITING | PinControls::NMI_EXITING;
+    let refused = PinControls::ACTIVATE_PREEMPTION_TIMER | PinControls::PROCESS_POSTED_INTERRUPTS;
+    Ok(PinControls::negotiate(capabilities.pin(), required, PinControls::VIRTUAL_NMIS, refused)?)
+}
+
+fn primary(capabilities: &Capabilities, config: &VcpuConfig) -> Result<PrimaryControls, Unsupported> {
+    // MOV to CR8 would change the host's task priority; MONITOR, MWAIT and RDPMC would use the host's.
+    let mut required = PrimaryControls::USE_MSR_BITMAPS
+        | PrimaryControls::USE_IO_BITMAPS
+        | PrimaryControls::CR8_LOAD_EXITING
+        | PrimaryControls::CR8_STORE_EXITING
+        | PrimaryControls::MOV_DR_EXITING
+        | PrimaryControls::MONITOR_EXITING
+        | PrimaryControls::MWAIT_EXITING
+        | PrimaryControls::RDPMC_EXITING
+        | PrimaryControls::ACTIVATE_SECONDARY_CONTROLS;
+    let mut refused = PrimaryControls::INTERRUPT_WINDOW_EXITING
+        | PrimaryControls::NMI_WINDOW_EXITING
+        | PrimaryControls::USE_TPR_SHADOW
+        | PrimaryControls::MONITOR_TRAP_FLAG
+        | PrimaryControls::ACTIVATE_TERTIARY_CONTROLS;
+    let intercepts = config.intercepts();
+    for (wanted, control) in [
+        (intercepts.hlt(), PrimaryControls::HLT_EXITING),
+        (intercepts.pause(), PrimaryControls::PAUSE_EXITING),
+        (intercepts.rdtsc(), PrimaryControls::RDTSC_EXITING),
+        (intercepts.cr3_write(), PrimaryControls::CR3_LOAD_EXITING),
+        (intercepts.cr3_read(), PrimaryControls::CR3_STORE_EXITING),
+        (intercepts.invlpg(), PrimaryControls::INVLPG_EXITING),
+    ] {
+        if wanted {
+            required = required | control;
+        } else {
+            refused = refused | control;
+        }
+    }
+    // A processor too old for secondary controls has no EPT: say that, not the bit.
+    let may_be_one = PrimaryControls::from_bits(capabilities.primary().may_be_one());
+    if !may_be_one.contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS) {
+        return Err(Unsupported::Ept);
+    }
+    Ok(PrimaryControls::negotiate(capabilities.primary(), required, PrimaryControls::NONE, refused)?)
+}
+
+fn secondary(capabilities: &Capabilities, config: &VcpuConfig) -> Result<SecondaryControls, Unsupported> {
+    let may_be_one = SecondaryControls::from_bits(capabilities.secondary().may_be_one());
+    if !may_be_one.contains(SecondaryControls::ENABLE_EPT) {
+        return Err(Unsupported::Ept);
+    }
+    if !may_be_one.contains(SecondaryControls::UNRESTRICTED_GUEST) {
+        return Err(Unsupported::UnrestrictedGuest);
+    }
+    let ept = capabilities.ept();
+    if !ept.invept() || !(ept.invept_single_context() || ept.invept_all_contexts()) {
+        return Err(Unsupported::Invept);
+    }
+    let mut required = SecondaryControls::ENABLE_EPT | SecondaryControls::UNRESTRICTED_GUEST;
+    // XSAVES would save and load state that is the host's (IA32_XSS is not switched).
+    let mut refused = SecondaryControls::ENABLE_XSAVES | SecondaryControls::ENABLE_VM_FUNCTIONS;
+    if config.intercepts().wbinvd() {
+        required = required | SecondaryControls::WBINVD_EXITING;
+    } else {
+        refused = refused | SecondaryControls::WBINVD_EXITING;
+    }
+    let optional = SecondaryControls::ENABLE_RDTSCP | SecondaryControls::ENABLE_INVPCID;
+    Ok(SecondaryControls::negotiate(capabilities.secondary(), required, optional, refused)?)
+}
+
+fn exit(capabilities: &Capabilities) -> Result<ExitControls, Unsupported> {
+    let required = ExitControls::HOST_ADDRESS_SPACE_SIZE
+        | ExitControls::SAVE_DEBUG_CONTROLS
+        | ExitControls::SAVE_IA32_EFER
+        | ExitControls::LOAD_IA32_EFER
+        | ExitControls::SAVE_IA32_PAT
+        | ExitControls::LOAD_IA32_PAT;
+    let refused = ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT | ExitControls::ACTIVATE_SECONDARY_CONTROLS;
+    Ok(ExitControls::negotiate(capabilities.exit(), required, ExitControls::NONE, refused)?)
+}
+
+fn entry(capabilities: &Capabilities) -> Result<EntryControls, Unsupported> {
+    let required = EntryControls::LOAD_DEBUG_CONTROLS | EntryControls::LOAD_IA32_EFER | EntryControls::LOAD_IA32_PAT;
+    let refused = EntryControls::ENTRY_TO_SMM | EntryControls::DEACTIVATE_DUAL_MONITOR_TREATMENT;
+    Ok(EntryControls::negotiate(capabilities.entry(), required, EntryControls::NONE, refused)?)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use x86_virt_core::{Intercepts, VcpuConfig};
+
+    use super::Controls;
+    use crate::capability::{Capabilities, RawCapabilities, Unsupported};
+    use crate::control::PrimaryControls;
+
+    /// Values as of a Haswell.
+    pub(crate) const HASWELL: RawCapabilities = RawCapabilities {
+        basic: 0x00da_0400_0000_002b,
+        true_pin: 0x0000_007f_0000_0016,
+        true_primary: 0xfff9_fffe_0400_6172,
+        true_exit: 0x007f_ffff_0003_6dfb,
+        true_entry: 0x0000_ffff_0000_11fb,
+        secondary: 0x0004_7fff_0000_0000,
+        ept_vpid: 0x0f01_0633_4141,
+        cr0_fixed0: 0x8000_0021,
+        cr0_fixed1: 0xffff_ffff,
+        cr4_fixed0: 0x2000,
+        cr4_fixed1: 0x0017_67ff,
+        physical_address_width: 40,
+        pin: 0,
+        primary: 0,
+        exit: 0,
+        entry: 0,
+        misc: 0,
+    };
+
+    #[test]
+    fn what_is_asked_for_is_set() {
+        let config = VcpuConfig::new().with_intercepts(Intercepts::new().with_pause(true).with_cr3_write(true));
+        let controls = Controls::new(&Capabilities::from_raw(HASWELL), &config).unwrap();
+        assert!(controls.primary.contains(PrimaryControls::PAUSE_EXITING | PrimaryControls::CR3_LOAD_EXITING));
+        assert!(!controls.primary.contains(PrimaryControls::HLT_EXITING));
+        assert!(controls.primary.contains(PrimaryControls::MOV_DR_EXITING));
+        assert_eq!(controls.secondary.into_bits(), 0x108a);
+        assert_eq!(controls.pin.into_bits(), 0x3f);
+    }
+
+    #[test]
+    fn what_the_processor_lacks_is_named() {
+        let config = VcpuConfig::new();
+        let without_unrestricted = RawCapabilities { secondary: 0x0000_007f_0000_0000, ..HASWELL };
+        assert_eq!(
+            Controls::new(&Capabilities::from_raw(without_unrestricted), &config).unwrap_err(),
+            Unsupported::UnrestrictedGuest
+        );
+        let without_ept = RawCapabilities { secondary: 0x0000_0001_0000_0000, ..HASWELL };
+        assert_eq!(Controls::new(&Capabilities::from_raw(without_ept), &config).unwrap_err(), Unsupported::Ept);
+        let without_secondary = RawCapabilities { true_primary: 0x7ff9_fffe_0400_6172, ..HASWELL };
+        assert_eq!(Controls::new(&Capabilities::from_raw(without_secondary), &config).unwrap_err(), Unsupported::Ept);
+        let without_invept = RawCapabilities { ept_vpid: 0x6141, ..HASWELL };
+        assert_eq!(Controls::new(&Capabilities::from_raw(without_invept), &config).unwrap_err(), Unsupported::Invept);
+        let without_pat = RawCapabilities { true_exit: 0x0073_ffff_0003_6dfb, ..HASWELL };
+        let error = Controls::new(&Capabilities::from_raw(without_pat), &config).unwrap_err();
+        assert_eq!(error.to_string(), "the primary VM-exit control bit 18 (SAVE_IA32_PAT) cannot be 1");
+    }
+}

@@ -1,0 +1,402 @@
+//! The virtual processor.
+#![expect(unsafe_code, reason = "enters the guest")]
+
+use x86_virt_core::fpu::{FpuState, Osxsave};
+use x86_virt_core::{AddressSpace, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig};
+use x86_virt_ept::EptFormat;
+
+use crate::access::{FieldError, VmcsRead, VmcsWrite};
+use crate::bitmap::{IoBitmaps, MsrBitmaps};
+use crate::capability::{Capabilities, Unsupported};
+use crate::control::PrimaryControls;
+use crate::event::{EntryInterruption, EventType, Injection};
+use crate::exit::{self, ExitReason};
+use crate::field;
+use crate::guest::Cache;
+use crate::host_state::{GuestDebug, HostDebug, HostState};
+use crate::instruction_error::VmFail;
+use crate::instructions::{self, InveptType, Outcome};
+use crate::msrs::{Msrs, Usable};
+use crate::root::VmxRoot;
+use crate::setup::Controls;
+use crate::switch::Switch;
+use crate::vmcs::{self, CurrentVmcs, Vmcs};
+
+/// Exceptions that always end a run: a machine check is the host's.
+const MACHINE_CHECK: u32 = 1 << 18;
+
+/// A virtual processor that is loaded on this processor: its VMCS is current.
+///
+/// ```no_run
+/// use x86_virt_core::{AddressSpace, CpuPin, CpuState, Frames, Vcpu, VcpuConfig};
+/// use x86_virt_vmx::{VmxRoot, VmxVcpu};
+///
+/// fn run(pin: &impl CpuPin, frames: &impl Frames) -> Result<(), Box<dyn core::error::Error>> {
+///     let mut root = VmxRoot::enter(pin, frames)?;
+///     let space = AddressSpace::new(root.capabilities().ept_format()?, frames.clone())?;
+///     let mut vcpu = VmxVcpu::new(&mut root, &space, &VcpuConfig::new())?;
+///     vcpu.set_state(&CpuState::real_mode(0, 0x7c00))?;
+///     println!("{:?}", vcpu.run()?);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct VmxVcpu<'r, 's, 'm, A: Frames> {
+    pub(crate) vmcs: CurrentVmcs<'r, A>,
+    pub(crate) host: Host<'r>,
+    host_state: HostState,
+    pub(crate) parts: Parts<'s, 'm, A>,
+}
+
+/// All of a virtual processor but its VMCS.
+#[derive(Debug)]
+pub(crate) struct Parts<'s, 'm, A: Frames> {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) space: &'s AddressSpace<'m, EptFormat, A>,
+    pub(crate) switch: Switch,
+    pub(crate) fpu: FpuState<A>,
+    pub(crate) msrs: Msrs,
+    pub(crate) debug: GuestDebug,
+    pub(crate) msr_bitmaps: MsrBitmaps<A>,
+    pub(crate) io_bitmaps: IoBitmaps<A>,
+    pub(crate) primary: PrimaryControls,
+    pub(crate) cache: Cache,
+    pub(crate) cr2: u64,
+    pub(crate) cr8: u64,
+    /// What the next entry delivers.
+    pub(crate) event: Option<Event>,
+    /// Why the last run ended.
+    pub(crate) reason: ExitReason,
+    /// The generation of `space` that this processor has invalidated for; 0 if for none.
+    seen: u64,
+}
+
+/// A virtual processor whose VMCS is clear, so that it may be loaded on any processor.
+#[derive(Debug)]
+pub struct ParkedVcpu<'s, 'm, A: Frames> {
+    vmcs: Vmcs<A>,
+    parts: Parts<'s, 'm, A>,
+}
+
+impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
+    /// Makes a virtual processor with `space` as its memory, and loads it. Its registers are as after INIT.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`] if the processor lacks something, or frames run out: it takes one for the VMCS, one for the MSR
+    /// bitmaps, two contiguous ones for the I/O bitmaps, and two for FPU state if that is switched.
+    pub fn new(
+        root: &'r mut VmxRoot<'_, A>,
+        space: &'s AddressSpace<'m, EptFormat, A>,
+        config: &VcpuConfig,
+    ) -> Result<Self, CreateError> {
+        let capabilities = *root.capabilities();
+        let controls = Controls::new(&capabilities, config)?;
+        let frames = root.frames();
+        let fpu = match config.fpu() {
+            FpuPolicy::Switched => FpuState::switched(root.host(), frames)?,
+            FpuPolicy::Shared => FpuState::shared(),
+        };
+        let parts = Parts {
+            capabilities,
+            space,
+            switch: Switch::new(Gprs::default()),
+            fpu,
+            msrs: Msrs::new(),
+            debug: GuestDebug::default(),
+            msr_bitmaps: MsrBitmaps::new(frames)?,
+            io_bitmaps: IoBitmaps::new(frames)?,
+            primary: controls.primary,
+            cache: Cache::default(),
+            cr2: 0,
+            cr8: 0,
+            event: None,
+            reason: ExitReason::from_bits(u32::from(u16::MAX)),
+            seen: 0,
+        };
+        let vmcs = Vmcs::new(&capabilities, frames)?;
+        let parked = ParkedVcpu { vmcs, parts };
+        let mut vcpu = parked.load(root).map_err(|(_, fail)| CreateError::Load(fail))?;
+        vcpu.initialize(&controls, config);
+        match vcpu.vmcs.take_fault() {
+            Some(fault) => Err(CreateError::Field(fault)),
+            None => Ok(vcpu),
+        }
+    }
+
+    /// Writes the fields that stay the same for the virtual processor's life.
+    fn initialize(&mut self, controls: &Controls, config: &VcpuConfig) {
+        let vmcs = &mut self.vmcs;
+        // SAFETY: `Controls::new` keeps the host's interrupts, ports, MSRs and registers from the guest.
+        unsafe { vmcs.put_sensitive(field::PIN_CONTROLS, controls.pin) };
+        // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::PRIMARY_CONTROLS, controls.primary) };
+        // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::SECONDARY_CONTROLS, controls.secondary) };
+        // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::EXIT_CONTROLS, controls.exit) };
+        // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::ENTRY_CONTROLS, controls.entry) };
+        let bitmap_b = self.parts.io_bitmaps.hpa().get().wrapping_add(0x1000);
+        for (field, address) in [
+            (field::MSR_BITMAPS, self.parts.msr_bitmaps.hpa().get()),
+            (field::IO_BITMAP_A, self.parts.io_bitmaps.hpa().get()),
+            (field::IO_BITMAP_B, bitmap_b),
+            (field::VMCS_LINK_POINTER, u64::MAX),
+        ] {
+            // SAFETY: the bitmaps are owned by `self`, and so by whatever holds the VMCS; there is no shadow VMCS.
+            unsafe { vmcs.put_sensitive(field, address) };
+        }
+        let eptp = self.parts.space.format().eptp(self.parts.space.root());
+        // SAFETY: `space` outlives the VMCS's use (`'s`) and maps only memory that its creator gave to guests.
+        unsafe { vmcs.put_sensitive(field::EPT_POINTER, eptp) };
+        for field in [field::EXIT_MSR_STORE_COUNT, field::EXIT_MSR_LOAD_COUNT, field::ENTRY_MSR_LOAD_COUNT] {
+            // SAFETY: no MSR areas.
+            unsafe { vmcs.put_sensitive(field, 0) };
+        }
+        vmcs.put(field::EXCEPTION_BITMAP, config.exceptions() | MACHINE_CHECK);
+        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MASK, 0);
+        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MATCH, 0);
+        vmcs.put(field::CR3_TARGET_COUNT, 0);
+        vmcs.put(field::GUEST_IA32_PAT, PAT_AFTER_RESET);
+        self.initialize_guest();
+    }
+
+    /// Unloads the virtual processor, so that it may move to another processor.
+    ///
+    /// # Errors
+    ///
+    /// How VMCLEAR fails, which a valid VMCS never makes it do.
+    pub fn unload(mut self) -> Result<ParkedVcpu<'s, 'm, A>, VmFail> {
+        self.write_back();
+        let vmcs = self.vmcs.unload()?;
+        Ok(ParkedVcpu { vmcs, parts: self.parts })
+    }
+
+    /// The VMCS, for what this type has no method for.
+    #[must_use]
+    pub const fn vmcs(&self) -> &CurrentVmcs<'r, A> {
+        &self.vmcs
+    }
+
+    /// The VMCS, to change what this type has no method for.
+    ///
+    /// RIP, RSP and RFLAGS are cached: use the methods of [`Vcpu`](x86_virt_core::Vcpu) for them.
+    pub const fn vmcs_mut(&mut self) -> &mut CurrentVmcs<'r, A> {
+        &mut self.vmcs
+    }
+
+    /// The memory.
+    #[must_use]
+    pub const fn space(&self) -> &'s AddressSpace<'m, EptFormat, A> {
+        self.parts.space
+    }
+
+    /// One entry and the exit from it.
+    pub(crate) fn enter(&mut self) -> Result<Exit<ExitReason>, EntryError> {
+        if let Some(fault) = self.vmcs.take_fault() {
+            return Err(EntryError::Field(fault));
+        }
+        self.write_back();
+        let injected = self.write_event()?;
+        let interrupts_disabled = self.host.disable_interrupts();
+        self.host_state.sync(self.host, &mut self.vmcs);
+        self.invalidate()?;
+        let outcome = self.switch();
+        match outcome {
+            Outcome::Succeed => {}
+            Outcome::FailInvalid => return Err(EntryError::Instruction(VmFail::Invalid)),
+            Outcome::FailValid => return Err(EntryError::Instruction(VmFail::Valid(vmcs::last_error()))),
+        }
+        self.parts.cache.forget();
+        let reason = self.vmcs.get(field::EXIT_REASON);
+        self.parts.reason = reason;
+        if reason.is_entry_failure() {
+            self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, EntryInterruption::new());
+            let qualification = self.vmcs.get(field::EXIT_QUALIFICATION);
+            return Err(EntryError::Failed { reason, qualification });
+        }
+        self.vmcs.set_launched();
+        if injected {
+            self.parts.event = None;
+        }
+        self.after_exit(reason);
+        drop(interrupts_disabled);
+        let kind = exit::decode(reason, &self.vmcs, &self.parts.switch.gprs);
+        Ok(Exit { kind, reason })
+    }
+
+    /// Invalidates translations that were made before the last change of the tables, once.
+    fn invalidate(&mut self) -> Result<(), EntryError> {
+        let generation = self.parts.space.generation();
+        if self.parts.seen == generation {
+            return Ok(());
+        }
+        let eptp = self.parts.space.format().eptp(self.parts.space.root()).into_bits();
+        let ept = self.parts.capabilities.ept();
+        let kind = if ept.invept_single_context() { InveptType::SingleContext } else { InveptType::AllContexts };
+        // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types.
+        vmcs::check(unsafe { instructions::invept(kind, eptp) }).map_err(EntryError::Instruction)?;
+        self.parts.seen = generation;
+        Ok(())
+    }
+
+    /// The world switch with all state that is not in the VMCS. Interrupts are disabled.
+    fn switch(&mut self) -> Outcome {
+        let parts = &mut self.parts;
+        let efer = self.vmcs.get(field::GUEST_IA32_EFER);
+        let usable = Usable { long_mode: efer.lma(), syscall: efer.sce() };
+        let osxsave = x86_virt_core::Cr4::from(self.vmcs.get(field::CR4_READ_SHADOW)).osxsave();
+        let osxsave = if osxsave { Osxsave::Enabled } else { Osxsave::Disabled };
+        parts.msrs.enter(self.host, usable);
+        let debug = HostDebug::enter(self.host, &parts.debug, self.vmcs.get(field::GUEST_DR7));
+        if self.host.cr2() != parts.cr2 {
+            // SAFETY: the host reads CR2 only in its page-fault handler, right after a fault.
+            unsafe { self.host.set_cr2(parts.cr2) };
+        }
+        parts.switch.launched = u64::from(self.vmcs.is_launched());
+        let fpu = parts.fpu.prepare(osxsave);
+        // SAFETY: `initialize` and `HostState` wrote the VMCS, which is current while `self.vmcs` lives; `launched` and
+        // `host_rsp` are kept with it; interrupts are disabled.
+        let outcome = unsafe { parts.switch.enter(fpu) };
+        parts.cr2 = self.host.cr2();
+        debug.leave(self.host, &mut parts.debug);
+        parts.msrs.leave(self.host, usable);
+        if outcome == Outcome::Succeed {
+            self.host_state.restore(self.host);
+        }
+        outcome
+    }
+
+    /// What is due before interrupts are enabled again.
+    fn after_exit(&mut self, reason: ExitReason) {
+        if reason.may_interrupt_delivery() {
+            let vectoring = self.vmcs.get(field::IDT_VECTORING_INFORMATION);
+            let event = vectoring.event(
+                || self.vmcs.get(field::IDT_VECTORING_ERROR_CODE),
+                || self.vmcs.get(field::EXIT_INSTRUCTION_LENGTH),
+            );
+            if let Some(event) = event {
+                self.parts.event = Some(event);
+                if event == Event::Nmi {
+                    // The delivery, which blocked NMIs, starts anew.
+                    let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+                    self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state.with_blocking_by_nmi(false));
+                }
+            }
+        }
+        match reason.basic() {
+            ExitReason::EXCEPTION_OR_NMI => {
+                let information = self.vmcs.get(field::EXIT_INTERRUPTION_INFORMATION);
+                if information.event_type() == EventType::NMI {
+                    // SAFETY: privilege level 0 (`Host`), and a host has a handler for NMIs (`CpuPin`).
+                    unsafe { instructions::call_nmi_handler() };
+                }
+            }
+            ExitReason::INTERRUPT_WINDOW => self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING, false),
+            _ => {}
+        }
+    }
+
+    /// Writes the event that the entry delivers, and whether there is one.
+    fn write_event(&mut self) -> Result<bool, EntryError> {
+        let Some(event) = self.parts.event else { return Ok(false) };
+        let injection = Injection::of(event).ok_or(EntryError::Event(event))?;
+        self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, injection.information);
+        if injection.information.deliver_error_code() {
+            self.vmcs.put(field::ENTRY_EXCEPTION_ERROR_CODE, injection.error_code);
+        }
+        if injection.length != 0 {
+            self.vmcs.put(field::ENTRY_INSTRUCTION_LENGTH, injection.length);
+        }
+        Ok(true)
+    }
+
+    /// Sets or clears a primary control.
+    pub(crate) fn set_primary(&mut self, control: PrimaryControls, on: bool) {
+        let primary = if on { self.parts.primary | control } else { self.parts.primary.without(control) };
+        if primary != self.parts.primary {
+            self.parts.primary = primary;
+            // SAFETY: only called for the interrupt window, which the host does not depend on.
+            unsafe { self.vmcs.put_sensitive(field::PRIMARY_CONTROLS, primary) };
+        }
+    }
+
+    /// EFER.
+    pub(crate) fn guest_efer(&self) -> Efer {
+        self.vmcs.get(field::GUEST_IA32_EFER)
+    }
+
+    pub(crate) fn write_back(&mut self) {
+        self.parts.cache.write_back(&mut self.vmcs);
+    }
+}
+
+/// IA32_PAT after reset.
+///
+/// Intel SDM vol. 3, section 13.12.4, "Programming the PAT".
+const PAT_AFTER_RESET: u64 = 0x0007_0406_0007_0406;
+
+impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
+    /// Loads the virtual processor on the processor of `root`.
+    ///
+    /// # Errors
+    ///
+    /// The virtual processor and how VMCLEAR or VMPTRLD failed.
+    #[expect(clippy::result_large_err, reason = "the virtual processor comes back; there is no allocator to box it")]
+    pub fn load<'r>(self, root: &'r mut VmxRoot<'_, A>) -> Result<VmxVcpu<'r, 's, 'm, A>, (Self, VmFail)> {
+        let Self { vmcs, mut parts } = self;
+        let host = root.host();
+        match root.load(vmcs) {
+            Ok(mut vmcs) => {
+                let host_state = HostState::load(host, &mut vmcs);
+                parts.msrs.load_host(host);
+                parts.switch.host_rsp = 0;
+                parts.seen = 0;
+                Ok(VmxVcpu { vmcs, host, host_state, parts })
+            }
+            Err((vmcs, fail)) => Err((Self { vmcs, parts }, fail)),
+        }
+    }
+}
+
+/// Why a virtual processor could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The processor lacks something.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// There are not enough frames.
+    #[error(transparent)]
+    OutOfFrames(#[from] OutOfFrames),
+    /// The VMCS could not be loaded.
+    #[error("the VMCS could not be loaded: {0}")]
+    Load(VmFail),
+    /// The processor lacks a field.
+    #[error(transparent)]
+    Field(FieldError),
+}
+
+/// Why an entry did not happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// VMLAUNCH, VMRESUME or INVEPT failed: controls or host state are invalid.
+    #[error("VM entry failed: {0}")]
+    Instruction(VmFail),
+    /// The guest state is invalid, or MSRs could not be loaded.
+    #[error("VM entry failed: {reason}, exit qualification {qualification:#x}")]
+    Failed {
+        /// The reason.
+        reason: ExitReason,
+        /// The exit qualification.
+        qualification: u64,
+    },
+    /// The processor lacks a field that was used since the last entry.
+    #[error(transparent)]
+    Field(FieldError),
+    /// The event that waits cannot be injected.
+    #[error("{0:?} cannot be injected")]
+    Event(Event),
+}

@@ -1,0 +1,128 @@
+//! Bochs: its configuration, its command line, its exit status and its log.
+
+use std::path::Path;
+use std::process::Command;
+use std::{fs, io};
+
+use crate::boot::COMMAND_LINE_FILE;
+use crate::image::{BASE, COMMAND_LINE, KERNEL_FILE, MEMORY_MIB, ROM_FILE};
+use crate::setup::find_program;
+
+/// The program's names: Debian's `bochs` is a wrapper or a link.
+pub(crate) const PROGRAMS: [&str; 2] = ["bochs-bin", "bochs"];
+
+/// The exit status when the image writes `D` to port 0x8900 and the debugger's script goes on with `q`.
+pub(crate) const PASS: i32 = 0;
+
+const CONFIGURATION_FILE: &str = "bochsrc";
+const DEBUGGER_FILE: &str = "debugger.rc";
+const LOG_FILE: &str = "bochs.log";
+
+/// Bochs in `folder`, whose parent holds the image. Writes its configuration there.
+pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8) -> io::Result<Command> {
+    fs::write(folder.join(CONFIGURATION_FILE), configuration(cpu, cpus))?;
+    // Debian's Bochs starts at the prompt of its debugger.
+    fs::write(folder.join(DEBUGGER_FILE), "c\nq\n")?;
+    fs::write(folder.join(LOG_FILE), "")?;
+    let [first, second] = PROGRAMS;
+    let mut command = Command::new(if find_program(first) { first } else { second });
+    command.current_dir(folder).args(["-q", "-f", CONFIGURATION_FILE, "-rc", DEBUGGER_FILE]);
+    // The display `term` wants a terminal's name, though it gets no terminal.
+    command.env("TERM", "dumb");
+    Ok(command)
+}
+
+/// The last `count` lines of the log of a run in `folder` that say why it failed.
+pub(crate) fn complaints(folder: &Path, count: usize) -> Vec<String> {
+    let log = fs::read(folder.join(LOG_FILE)).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<_> = log.lines().filter(|line| is_complaint(line)).collect();
+    lines.iter().skip(lines.len().saturating_sub(count)).map(|&line| line.to_owned()).collect()
+}
+
+/// Whether a line of the log has the level `e` (error) or `p` (panic), or says why an entry failed or the machine stands
+/// still.
+fn is_complaint(line: &str) -> bool {
+    matches!(level(line), Some('e' | 'p'))
+        || [">>PANIC<<", "VMFAIL", "VMENTER FAIL", "HLT instruction with IF=0"].iter().any(|mark| line.contains(mark))
+}
+
+/// Whether a line tells of Bochs's own affairs.
+pub(crate) fn is_chatter(line: &str) -> bool {
+    level(line) == Some('i')
+}
+
+/// The level of a line of the log, which begins with the number of ticks, the level and the device:
+/// `00002241640e[CPU0  ] `.
+fn level(line: &str) -> Option<char> {
+    let (prefix, _) = line.split_once('[')?;
+    let level = prefix.trim_start_matches(|c: char| c.is_ascii_digit());
+    let mut letters = level.chars();
+    letters.next().filter(|_| letters.next().is_none() && level.len() < prefix.len())
+}
+
+fn configuration(cpu: &str, cpus: u8) -> String {
+    format!(
+        r#"plugin_ctrl: unmapped=1, biosdev=0, speaker=0, extfpuirq=0, parallel=0, serial=0, gameport=0, e1000=0
+display_library: term
+romimage: file="../{ROM_FILE}"
+optramimage1: file="../{KERNEL_FILE}", address={BASE:#010x}
+optramimage2: file="{COMMAND_LINE_FILE}", address={COMMAND_LINE:#010x}
+megs: {MEMORY_MIB}
+cpu: model={cpu}, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+clock: sync=none, time0=946684800, rtc_sync=0
+port_e9_hack: enabled=1
+pci: enabled=1, chipset=i440fx
+floppya: type=none
+boot: disk
+mouse: enabled=0
+private_colormap: enabled=0
+log: {LOG_FILE}
+logprefix: %t%e%d
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+debugger_log: -
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_names_processors_and_files() {
+        let text = configuration("ryzen", 4);
+        for line in [
+            "cpu: model=ryzen, count=4, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
+            r#"romimage: file="../stub.rom""#,
+            r#"optramimage1: file="../kernel.bin", address=0x00100000"#,
+            r#"optramimage2: file="args.bin", address=0x00007000"#,
+            "megs: 512",
+            "log: bochs.log",
+        ] {
+            assert!(text.lines().any(|has| has == line), "{line}");
+        }
+    }
+
+    #[test]
+    fn complaints_are_told_from_the_rest_of_the_log() {
+        let table = [
+            ("00002241640e[CPU0  ] VMENTER FAIL: VMCS guest invalid CR0", true),
+            ("00002249207e[CPU0  ] VMFAIL: VMCS invalid host TR selector", true),
+            ("00000000012p[CPU0  ] >>PANIC<< exception(): 3rd (13) exception with no resolution", true),
+            ("00002247675d[CPU0  ] VMFAIL: VMCS link pointer malformed", true),
+            ("00000000000i[      ] reading configuration from bochsrc", false),
+            ("00000071841i[CPU0  ] WARNING: HLT instruction with IF=0!", true),
+            ("e[no ticks", false),
+            ("", false),
+        ];
+        for (line, complains) in table {
+            assert_eq!(is_complaint(line), complains, "{line:?}");
+        }
+        assert!(is_chatter("00000000000i[PLUGIN] loaded plugin libbx_iodebug.so"));
+        assert!(!is_chatter("Bochs is exiting with the following message:"));
+    }
+}

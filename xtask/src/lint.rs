@@ -1,0 +1,46 @@
+//! Format, clippy and documentation.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::cargo::Workspace;
+use crate::output;
+use crate::process::Process;
+
+/// Runs every check, also after one has failed.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
+    let mut doc = workspace.cargo(["doc", "--no-deps"]);
+    doc.env("RUSTDOCFLAGS", "-Dwarnings");
+    let checks = [
+        ("format", workspace.cargo(["fmt", "--all", "--check"])),
+        ("clippy", workspace.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+        (
+            "clippy with decode",
+            workspace.cargo([
+                "clippy",
+                "-p",
+                "x86-virt",
+                "--all-targets",
+                "--features",
+                "decode",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
+        ("documentation", doc),
+    ];
+    let mut failed = Vec::new();
+    for (name, mut command) in checks {
+        output::progress(format_args!("lint: {name}"));
+        if !Process::start(&mut command)?.wait()?.success() {
+            failed.push(name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("lint failed: {}", failed.join(", "));
+    }
+    output::line("lint: all clean");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,50 @@
+//! All tests: on this host, then on the emulated machines.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::cargo::Workspace;
+use crate::tally::Tally;
+use crate::{emulated, host, output, setup};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only the tests on this host
+    #[arg(long, conflicts_with_all = ["emulated_only", "filter"])]
+    host_only: bool,
+    /// Only the emulated machines
+    #[arg(long)]
+    emulated_only: bool,
+    /// Of the emulated machines, only those whose names contain this
+    #[arg(long, value_name = "MACHINE")]
+    filter: Option<String>,
+}
+
+/// Runs the tests. The last line printed is the number of those that passed and failed.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let mut tally = Tally::default();
+    if let Err(error) = perform(workspace, arguments, &mut tally) {
+        tally.add(Err(format!("{error:#}")));
+    }
+    output::line("");
+    for failure in tally.failures() {
+        output::line(format_args!("FAILED  {failure}"));
+    }
+    output::line(format_args!("total time {:.1} s", began.elapsed().as_secs_f64()));
+    output::line(&tally);
+    Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn perform(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> anyhow::Result<()> {
+    setup::run()?;
+    if !arguments.emulated_only {
+        host::run(workspace, tally)?;
+    }
+    if !arguments.host_only {
+        emulated::run(workspace, arguments.filter.as_deref(), tally)?;
+    }
+    Ok(())
+}
