@@ -1,2 +1,31 @@
-//! x86-virt
+#![doc = include_str!("../README.md")]
 #![no_std]
+
+pub use x86_virt_core::*;
+
+#[cfg(feature = "vmx")]
+pub use x86_virt_ept as ept;
+#[cfg(feature = "svm")]
+pub use x86_virt_npt as npt;
+#[cfg(feature = "svm")]
+pub use x86_virt_svm as svm;
+#[cfg(feature = "vmx")]
+pub use x86_virt_vmx as vmx;
+
+#[cfg(target_arch = "x86_64")]
+mod processor;
+#[cfg(target_arch = "x86_64")]
+mod root;
+#[cfg(target_arch = "x86_64")]
+mod space;
+#[cfg(target_arch = "x86_64")]
+mod vcpu;
+
+#[cfg(target_arch = "x86_64")]
+pub use processor::{Processor, Vendor};
+#[cfg(target_arch = "x86_64")]
+pub use root::{CreateError, EnterError, Root, SpaceError};
+#[cfg(target_arch = "x86_64")]
+pub use space::Space;
+#[cfg(target_arch = "x86_64")]
+pub use vcpu::{AnyVcpu, EntryError, Reason};

@@ -20,11 +20,12 @@ pub const FRAME_BYTES: usize = 4096;
 ///
 /// - `hpa` is a multiple of 4096, and the `count * 4096` bytes from there are ordinary write-back memory;
 /// - nothing but the holder uses that memory: it is part of no Rust object and is not handed out again;
-/// - [`pointer`](Self::pointer) of `hpa` is `Some`, stays the same, and is valid for reads and writes of `count * 4096`
-///   bytes, which are the bytes at physical address `hpa`.
+/// - [`pointer`](Self::pointer) of `hpa` is `Some`, stays the same, is a multiple of 4096, and is valid for reads and writes
+///   of `count * 4096` bytes, which are the bytes at physical address `hpa`.
 ///
-/// For any other address, `pointer` is `None` or a pointer to the byte at that physical address, valid for reads and
-/// writes for as long as the memory belongs to a [`GuestRam`](crate::GuestRam).
+/// For any other address, `pointer` is `None` or a pointer to the byte at that physical address, with the same low 12 bits,
+/// and valid for volatile reads and writes up to the next multiple of 4096 for as long as the memory belongs to a
+/// [`GuestRam`](crate::GuestRam). No method uses the address space that calls it: that holds a lock meanwhile.
 ///
 /// Copies of a handle are the same allocator.
 #[expect(unsafe_code, reason = "unsafe code trusts the implementor")]

@@ -159,10 +159,9 @@ fn control_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Op
     }
     let register = ControlRegister::from_number(exit.code.get() & 0xf);
     match (register, moved(exit, guest, decode)) {
-        (Some(register), Some(gpr)) => ExitKind::ControlRegister(ControlRegisterAccess::Move {
-            register,
-            access: access(exit.code.get(), gpr),
-        }),
+        (Some(register), Some(gpr)) => {
+            ExitKind::ControlRegister(ControlRegisterAccess::Move { register, access: access(exit.code.get(), gpr) })
+        }
         _ => ExitKind::Vendor,
     }
 }

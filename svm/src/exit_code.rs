@@ -422,10 +422,7 @@ impl ExitCode {
     /// Whether the guest did not run at all.
     #[must_use]
     pub const fn is_refusal(self) -> bool {
-        self.is_invalid()
-            || self.0 == Self::BUSY.0
-            || self.0 == Self::IDLE_REQUIRED.0
-            || self.0 == Self::INVALID_PMC.0
+        self.is_invalid() || self.0 == Self::BUSY.0 || self.0 == Self::IDLE_REQUIRED.0 || self.0 == Self::INVALID_PMC.0
     }
 
     /// Whether an instruction of the guest was intercepted before it was executed.
@@ -460,7 +457,8 @@ mod tests {
 
     #[test]
     fn intercepts_have_codes_without_a_gap() {
-        let low: std::vec::Vec<u64> = ExitCode::ALL.iter().map(|code| code.get()).take_while(|&code| code < 0x400).collect();
+        let low: std::vec::Vec<u64> =
+            ExitCode::ALL.iter().map(|code| code.get()).take_while(|&code| code < 0x400).collect();
         assert_eq!(low, (0..=0xa6).collect::<std::vec::Vec<u64>>());
         assert_eq!(ExitCode::ALL.len(), 167 + 4 + 4);
     }

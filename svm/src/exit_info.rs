@@ -194,7 +194,10 @@ mod tests {
         }
         let rep_insd = IoioInfo::from_bits(0x1f0_024d);
         assert!(rep_insd.string() && rep_insd.repeat());
-        assert_eq!((rep_insd.port(), rep_insd.size(), rep_insd.direction()), (0x1f0, Some(IoSize::Dword), IoDirection::In));
+        assert_eq!(
+            (rep_insd.port(), rep_insd.size(), rep_insd.direction()),
+            (0x1f0, Some(IoSize::Dword), IoDirection::In)
+        );
         assert_eq!((rep_insd.address_size(), rep_insd.segment()), (Some(AddressSize::Bits64), 0));
         assert_eq!(IoioInfo::from_bits(0x0c00).segment(), 3);
         assert_eq!((IoioInfo::new().size(), IoioInfo::from_bits(0x120).size()), (None, Some(IoSize::Word)));

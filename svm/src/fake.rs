@@ -3,8 +3,9 @@
 
 extern crate std;
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{alloc_zeroed, dealloc};
 
 use x86_virt_core::{FRAME_BYTES, Frames, Hpa};
 

@@ -169,7 +169,9 @@ mod tests {
             assert!(least.contains(code), "{code}");
         }
         assert!(least.contains(ExitCode::EXCP_PF) && !least.contains(ExitCode::EXCP_NMI));
-        assert!(!least.contains(ExitCode::HLT) && !least.contains(ExitCode::CR3_WRITE) && !least.contains(ExitCode::SMI));
+        assert!(
+            !least.contains(ExitCode::HLT) && !least.contains(ExitCode::CR3_WRITE) && !least.contains(ExitCode::SMI)
+        );
         let all = Intercepts::new()
             .with_hlt(true)
             .with_pause(true)

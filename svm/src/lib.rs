@@ -27,11 +27,11 @@
 //! Citations are of the AMD64 Architecture Programmer's Manual (APM), volume 2, publication 24593, revision 3.42.
 #![no_std]
 
-#[cfg(target_arch = "x86_64")]
-mod debug;
 mod asid;
 mod capability;
 mod cpl;
+#[cfg(target_arch = "x86_64")]
+mod debug;
 mod exit;
 mod exit_code;
 mod exit_info;
@@ -42,8 +42,10 @@ mod instructions;
 mod intercept;
 mod iopm;
 mod msrpm;
+mod nmi;
 #[cfg(target_arch = "x86_64")]
 mod parked;
+mod permission_map;
 mod register;
 #[cfg(target_arch = "x86_64")]
 mod root;
@@ -58,3 +60,18 @@ pub mod vmcb;
 
 #[cfg(test)]
 mod fake;
+
+pub use capability::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
+pub use exit::SvmExit;
+pub use exit_code::ExitCode;
+pub use exit_info::{IoioInfo, MoveInfo, NpfInfo};
+pub use intercept::InterceptSet;
+#[cfg(target_arch = "x86_64")]
+pub use parked::{LoadError, LoadRefused, ParkedVcpu};
+#[cfg(target_arch = "x86_64")]
+pub use root::{EnterError, SvmRoot};
+#[cfg(target_arch = "x86_64")]
+pub use run::EntryError;
+#[cfg(target_arch = "x86_64")]
+pub use vcpu::{CreateError, SvmVcpu};
+pub use vm_cr::VmCr;

@@ -1,6 +1,6 @@
 //! Which values a guest's registers can have: pure checks.
 
-use x86_virt_core::{Cr0, Cr4, CpuState, Efer, Gva, MemoryType, Rflags, SegmentRegister, StateError};
+use x86_virt_core::{CpuState, Cr0, Cr4, Efer, Gva, Rflags, SegmentRegister, StateError};
 
 use crate::capability::Capabilities;
 
@@ -107,17 +107,6 @@ pub(crate) fn check_address(register: &'static str, value: u64, mode: Mode) -> R
     canonical(register, value, mode.canonical_width())
 }
 
-/// All fields of a PAT are memory types.
-pub(crate) fn check_pat(value: u64) -> Result<(), StateError> {
-    let mut wrong = value.to_le_bytes();
-    for byte in &mut wrong {
-        *byte = if MemoryType::from_encoding(*byte).is_some() { 0 } else { 0xff };
-    }
-    let fields = u64::from_le_bytes(wrong);
-    // A reserved encoding has a bit set, since 0 is UC.
-    bits("PAT", value, value & fields)
-}
-
 /// RFLAGS with reserved bits as they must be.
 pub(crate) fn rflags(value: Rflags) -> u64 {
     value.with_one(true).into_bits() & (RFLAGS_DEFINED | 2)
@@ -177,7 +166,7 @@ const fn name(register: SegmentRegister) -> &'static str {
 mod tests {
     use x86_virt_core::{CpuState, Cr0, Cr4, Efer, Rflags, SegmentAccessRights, StateError};
 
-    use super::{Mode, check_cr3, check_cr8, check_pat, check_state, dr6, dr7, rflags};
+    use super::{Mode, check_cr3, check_cr8, check_state, dr6, dr7, rflags};
     use crate::capability::{Capabilities, RawCpuid};
 
     fn capabilities() -> Capabilities {
@@ -251,13 +240,5 @@ mod tests {
         assert_eq!(rflags(Rflags::from_bits(0)), 2);
         assert_eq!((dr7(u64::MAX), dr7(0)), (0xffff_27ff, 0x400));
         assert_eq!((dr6(0), dr6(u64::MAX)), (0xffff_07f0, 0xffff_efff));
-    }
-
-    #[test]
-    fn a_pat_has_memory_types_only() {
-        assert_eq!(check_pat(0x0007_0406_0007_0406), Ok(()));
-        let wrong = 0x0007_0406_0002_0406;
-        let error = StateError::Bits { register: "PAT", value: wrong, bits: 0x2_0000 };
-        assert_eq!(check_pat(wrong), Err(error));
     }
 }

@@ -71,13 +71,8 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let previous_hsave = unsafe { host.msr(VM_HSAVE_PA) };
         // SAFETY: an aligned frame that is ours until `drop` has put the previous address back.
         unsafe { host.set_msr(VM_HSAVE_PA, save_area.hpa().get()) };
-        let mut processor = Processor {
-            capabilities,
-            asids: Asids::new(capabilities.asids()),
-            host_state,
-            fs_base: 0,
-            gs_base: 0,
-        };
+        let mut processor =
+            Processor { capabilities, asids: Asids::new(capabilities.asids()), host_state, fs_base: 0, gs_base: 0 };
         processor.save_host_state(host);
         Ok(Self { host, processor, previous_hsave, _host_save_area: save_area })
     }
@@ -118,6 +113,10 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
 }
 
 impl<A: Frames> Processor<A> {
+    pub(crate) const fn frames(&self) -> &A {
+        self.host_state.frames()
+    }
+
     /// The physical address of what VMSAVE stored of the host.
     pub(crate) const fn host_state(&self) -> Hpa {
         self.host_state.hpa()

@@ -1,4 +1,5 @@
 //! The world switch.
+#![expect(unsafe_code, reason = "assembly")]
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -29,7 +30,6 @@ use x86_virt_core::fpu::{self, FpuSwitch};
 ///   live on.
 /// - `host` is the physical address of a frame with what VMSAVE stored of the host, and the host still is so.
 /// - `gprs` and `fpu` are valid, and `fpu` fulfils the contract of [`fpu::enter`].
-#[expect(unsafe_code, reason = "assembly")]
 #[unsafe(naked)]
 pub(crate) unsafe extern "sysv64" fn enter(gprs: *mut Gprs, vmcb: u64, host: u64, fpu: *mut FpuSwitch) {
     naked_asm!(

@@ -11,6 +11,7 @@ mod capability;
 mod control;
 mod event;
 mod exit;
+mod feature;
 pub mod field;
 mod instruction_error;
 mod setup;

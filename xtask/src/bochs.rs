@@ -66,8 +66,8 @@ fn configuration(cpu: &str, cpus: u8) -> String {
         r#"plugin_ctrl: unmapped=1, biosdev=0, speaker=0, extfpuirq=0, parallel=0, serial=0, gameport=0, e1000=0
 display_library: term
 romimage: file="../{ROM_FILE}"
-optramimage1: file="../{KERNEL_FILE}", address={BASE:#010x}
-optramimage2: file="{COMMAND_LINE_FILE}", address={COMMAND_LINE:#010x}
+optramimage1: file="{COMMAND_LINE_FILE}", address={COMMAND_LINE:#010x}
+optramimage2: file="../{KERNEL_FILE}", address={BASE:#010x}
 megs: {MEMORY_MIB}
 cpu: model={cpu}, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 clock: sync=none, time0=946684800, rtc_sync=0
@@ -98,8 +98,8 @@ mod tests {
         for line in [
             "cpu: model=ryzen, count=4, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
             r#"romimage: file="../stub.rom""#,
-            r#"optramimage1: file="../kernel.bin", address=0x00100000"#,
-            r#"optramimage2: file="args.bin", address=0x00007000"#,
+            r#"optramimage1: file="args.bin", address=0x00007000"#,
+            r#"optramimage2: file="../kernel.bin", address=0x00100000"#,
             "megs: 512",
             "log: bochs.log",
         ] {

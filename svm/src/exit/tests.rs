@@ -26,12 +26,8 @@ const GPRS: Gprs = Gprs {
     r15: 0,
 };
 
-const PLAIN: Guest<'static> = Guest {
-    gprs: &GPRS,
-    is_protected: true,
-    default_address_size: AddressSize::Bits32,
-    has_decode_assists: false,
-};
+const PLAIN: Guest<'static> =
+    Guest { gprs: &GPRS, is_protected: true, default_address_size: AddressSize::Bits32, has_decode_assists: false };
 const ASSISTED: Guest<'static> = Guest { has_decode_assists: true, ..PLAIN };
 
 fn exit(code: ExitCode, info1: u64, info2: u64) -> SvmExit {
@@ -120,10 +116,7 @@ fn moves_of_control_and_debug_registers_need_assists_or_a_decoder() {
     let expected = |register, access| ExitKind::ControlRegister(ControlRegisterAccess::Move { register, access });
     let decoded = || Some(Instruction { register: Some(Gpr::R9), address_size: None });
     let write = exit(ExitCode::CR0_WRITE, 1 << 63 | 3, 0);
-    assert_eq!(
-        kind(write, ASSISTED, not_decoded),
-        expected(ControlRegister::Cr0, RegisterAccess::Write(Gpr::Rbx))
-    );
+    assert_eq!(kind(write, ASSISTED, not_decoded), expected(ControlRegister::Cr0, RegisterAccess::Write(Gpr::Rbx)));
     let read = exit(ExitCode::CR8_READ, 0, 0);
     assert_eq!(kind(read, PLAIN, decoded), expected(ControlRegister::Cr8, RegisterAccess::Read(Gpr::R9)));
     assert_eq!(kind(read, PLAIN, || None), ExitKind::Vendor);
@@ -135,10 +128,8 @@ fn moves_of_control_and_debug_registers_need_assists_or_a_decoder() {
 
 #[test]
 fn exceptions_have_codes_in_protected_mode() {
-    let expected = |vector, error_code, address| ExitKind::Exception {
-        exception: Exception { vector, error_code },
-        address,
-    };
+    let expected =
+        |vector, error_code, address| ExitKind::Exception { exception: Exception { vector, error_code }, address };
     let page_fault = exit(ExitCode::EXCP_PF, 6, 0x1234_5678);
     assert_eq!(kind(page_fault, PLAIN, not_decoded), expected(14, Some(6), Some(Gva::new(0x1234_5678))));
     let real = Guest { is_protected: false, ..PLAIN };

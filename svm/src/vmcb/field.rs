@@ -79,13 +79,13 @@ impl<T, A> fmt::Debug for Field<T, A> {
 /// Defines an area of the VMCB from a table: the structure, one [`Field`] for each row that has an access, and the asserts
 /// that each row is where the table says.
 ///
-/// A row is `first byte .. byte after the last => NAME: type, access, clean bit;`.
+/// A row is one line of documentation, and `first byte .. byte after the last => NAME: type, access, clean bit;`.
 macro_rules! area {
     (
         $(#[$area_doc:meta])*
         struct $area:ident at $base:literal..$end:literal {
             $(
-                $(#[$doc:meta])*
+                #[doc = $doc:literal]
                 $first:literal..$after:literal => $name:ident: $type:ty $(, $access:ident, $clean:ident)?;
             )*
         }
@@ -96,7 +96,7 @@ macro_rules! area {
         #[expect(non_snake_case, reason = "the names are the manual's")]
         pub struct $area {
             $(
-                $(#[$doc])*
+                #[doc = $doc]
                 pub $name: $type,
             )*
         }
@@ -105,7 +105,7 @@ macro_rules! area {
         pub const START: usize = $base;
 
         $($(
-            $(#[$doc])*
+            #[doc = $doc]
             pub const $name: $crate::vmcb::Field<$type, $crate::vmcb::$access> =
                 $crate::vmcb::Field::new(stringify!($name), $first, $crate::vmcb::CleanBits::$clean);
         )?)*

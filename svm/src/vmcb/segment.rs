@@ -97,23 +97,13 @@ impl From<SegmentAttributes> for SegmentAccessRights {
 
 impl From<Segment> for VmcbSegment {
     fn from(segment: Segment) -> Self {
-        Self {
-            selector: segment.selector,
-            attributes: segment.rights.into(),
-            limit: segment.limit,
-            base: segment.base,
-        }
+        Self { selector: segment.selector, attributes: segment.rights.into(), limit: segment.limit, base: segment.base }
     }
 }
 
 impl From<VmcbSegment> for Segment {
     fn from(segment: VmcbSegment) -> Self {
-        Self {
-            selector: segment.selector,
-            rights: segment.attributes.into(),
-            limit: segment.limit,
-            base: segment.base,
-        }
+        Self { selector: segment.selector, rights: segment.attributes.into(), limit: segment.limit, base: segment.base }
     }
 }
 

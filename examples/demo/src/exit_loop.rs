@@ -1,0 +1,205 @@
+//! The exit loop: one for all processors.
+#![forbid(unsafe_code)]
+
+use x86_virt::{
+    Access, ControlRegisterAccess, Event, Exception, Exit, ExitKind, Gpa, GuestMappings, GuestRam, InjectError,
+    IoError, IoSize, Mapping, NestedFault, PageSize, Ports, RegisterAccess, SkipError, StateError, Vcpu,
+};
+
+use crate::report::Report;
+
+/// A guest: its memory, its devices and what was seen of it.
+pub(crate) struct Guest<'a, M> {
+    pub(crate) memory: &'a M,
+    pub(crate) ram: GuestRam<'static>,
+    pub(crate) devices: Devices<'a>,
+    /// The value of the one MSR that the hypervisor gives the guest.
+    msr: u64,
+}
+
+/// The guest's devices.
+pub(crate) struct Devices<'a> {
+    pub(crate) report: &'a mut Report,
+    echo: u32,
+    letter: u8,
+    failed_step: Option<u32>,
+}
+
+/// How a guest ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    /// It halted with nothing to wait for.
+    Halted,
+    /// A triple fault.
+    Shutdown,
+}
+
+/// CPUID leaf and MSR of the hypervisor.
+const SIGNATURE: u32 = 0x4000_0000;
+/// "x86-virtdemo" in EBX, ECX and EDX.
+const NAME: [u32; 3] = [0x2d36_3878, 0x7472_6976, 0x6f6d_6564];
+const CONSOLE: u16 = 0x3f8;
+const ECHO: u16 = 0x510;
+const LETTERS: u16 = 0x512;
+const FAILURE: u16 = 0x5f0;
+/// The vector that wakes the guest from HLT.
+const WAKE_UP: u8 = 0x40;
+
+impl<'a, M> Guest<'a, M> {
+    pub(crate) fn new(memory: &'a M, ram: GuestRam<'static>, report: &'a mut Report) -> Self {
+        let devices = Devices { report, echo: 0, letter: b'a', failed_step: None };
+        Self { memory, ram, devices, msr: 0 }
+    }
+}
+
+/// Runs the guest to its end.
+pub(crate) fn run<V: Vcpu, M: GuestMappings<'static>>(
+    vcpu: &mut V,
+    guest: &mut Guest<'_, M>,
+) -> Result<Ending, RunError<V::EntryError>> {
+    loop {
+        let exit = vcpu.run().map_err(RunError::Entry)?;
+        guest.devices.report.exit(&exit);
+        if let Some(ending) = handle(vcpu, guest, &exit)? {
+            return Ok(ending);
+        }
+        if let Some(step) = guest.devices.failed_step {
+            return Err(RunError::GuestFailed(step));
+        }
+    }
+}
+
+fn handle<V: Vcpu, M: GuestMappings<'static>>(
+    vcpu: &mut V,
+    guest: &mut Guest<'_, M>,
+    exit: &Exit<V::Reason>,
+) -> Result<Option<Ending>, RunError<V::EntryError>> {
+    match exit.kind {
+        ExitKind::Cpuid => {
+            cpuid(vcpu);
+            vcpu.skip_instruction()?;
+        }
+        ExitKind::Io(io) => io.complete(vcpu, guest.memory, &mut guest.devices)?,
+        ExitKind::ReadMsr(SIGNATURE) => {
+            vcpu.gprs_mut().set_edx_eax(guest.msr);
+            vcpu.skip_instruction()?;
+        }
+        ExitKind::WriteMsr { msr: SIGNATURE, value } => {
+            guest.msr = value;
+            vcpu.skip_instruction()?;
+        }
+        ExitKind::ReadMsr(_) | ExitKind::WriteMsr { .. } => {
+            vcpu.inject(Event::Exception(Exception::general_protection(0)))?;
+        }
+        ExitKind::Hypercall => {
+            vcpu.skip_instruction()?;
+            hypercall(vcpu, guest)?;
+        }
+        ExitKind::ControlRegister(ControlRegisterAccess::Move { register, access }) => {
+            match access {
+                RegisterAccess::Read(gpr) => vcpu.set_gpr(gpr, vcpu.control(register)),
+                RegisterAccess::Write(gpr) => vcpu.set_control(register, vcpu.gpr(gpr))?,
+            }
+            vcpu.skip_instruction()?;
+        }
+        ExitKind::NestedFault(fault) => map_page(guest, &fault)?,
+        ExitKind::Hlt => {
+            vcpu.skip_instruction()?;
+            if !vcpu.interruptibility().interrupts_enabled {
+                return Ok(Some(Ending::Halted));
+            }
+            vcpu.inject(Event::Interrupt(WAKE_UP))?;
+        }
+        ExitKind::Shutdown => return Ok(Some(Ending::Shutdown)),
+        ExitKind::HostInterrupt | ExitKind::HostNmi => {}
+        kind => return Err(RunError::NotHandled { kind, rip: vcpu.rip() }),
+    }
+    Ok(None)
+}
+
+/// The guest sees the vendor of the processor and the name of the hypervisor, and nothing else.
+fn cpuid<V: Vcpu>(vcpu: &mut V) {
+    let leaf = u32::try_from(vcpu.gprs().rax & 0xffff_ffff).unwrap_or(0);
+    let [eax, ebx, ecx, edx] = match leaf {
+        0 => {
+            let vendor = core::arch::x86_64::__cpuid(0);
+            [SIGNATURE, vendor.ebx, vendor.ecx, vendor.edx]
+        }
+        SIGNATURE => [SIGNATURE, NAME[0], NAME[1], NAME[2]],
+        _ => [0; 4],
+    };
+    let gprs = vcpu.gprs_mut();
+    gprs.rax = eax.into();
+    gprs.rbx = ebx.into();
+    gprs.rcx = ecx.into();
+    gprs.rdx = edx.into();
+}
+
+fn hypercall<V: Vcpu, M>(vcpu: &mut V, guest: &mut Guest<'_, M>) -> Result<(), RunError<V::EntryError>> {
+    let argument = vcpu.gprs().rbx;
+    match vcpu.gprs().rax {
+        1 => vcpu.gprs_mut().rax = argument + 1,
+        2 => vcpu.inject(Event::Exception(Exception::general_protection(0x18)))?,
+        3 => vcpu.inject(Event::Nmi)?,
+        4 => guest.devices.report.start_measuring(),
+        5 => guest.devices.report.stop_measuring(argument),
+        number => return Err(RunError::UnknownHypercall(number)),
+    }
+    Ok(())
+}
+
+/// Maps the page that the guest touched to the page of its memory at the same offset.
+fn map_page<M: GuestMappings<'static>, E: core::error::Error>(
+    guest: &Guest<'_, M>,
+    fault: &NestedFault,
+) -> Result<(), RunError<E>> {
+    let page = fault.gpa.align_down(PageSize::Size4K);
+    let end = Gpa::new(page.get() + PageSize::Size4K.bytes());
+    guest.memory.map(page..end, &guest.ram, page.get(), Mapping::new(Access::ALL))?;
+    Ok(())
+}
+
+impl Ports for Devices<'_> {
+    fn read(&mut self, port: u16, size: IoSize) -> u32 {
+        match port {
+            ECHO => !self.echo & size.mask(),
+            LETTERS => {
+                self.letter += 1;
+                u32::from(self.letter - 1)
+            }
+            _ => size.mask(),
+        }
+    }
+
+    fn write(&mut self, port: u16, _size: IoSize, value: u32) {
+        match port {
+            CONSOLE => self.report.guest_output(value.to_le_bytes()[0]),
+            ECHO => self.echo = value,
+            FAILURE => self.failed_step = Some(value),
+            _ => {}
+        }
+    }
+}
+
+/// Why a guest could not be run to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError<E: core::error::Error> {
+    #[error("entry: {0}")]
+    Entry(E),
+    #[error("step {0} of the guest failed")]
+    GuestFailed(u32),
+    #[error("{kind:?} at {rip:#x} is not handled")]
+    NotHandled { kind: ExitKind, rip: u64 },
+    #[error("there is no hypercall {0}")]
+    UnknownHypercall(u64),
+    #[error(transparent)]
+    Skip(#[from] SkipError),
+    #[error(transparent)]
+    Io(#[from] IoError),
+    #[error(transparent)]
+    Inject(#[from] InjectError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Map(#[from] x86_virt::MapError),
+}

@@ -1,0 +1,120 @@
+//! What the demonstration prints.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{Debug, Display};
+
+use machine::println;
+use x86_virt::{CreateError, EnterError, Exit, ExitKind, Frames, Gpa, Processor, Root, Space, SpaceError, Translation};
+
+/// What was seen of the guests on one processor.
+#[derive(Debug)]
+pub(crate) struct Report {
+    processor: usize,
+    trace: bool,
+    exits: BTreeMap<&'static str, u64>,
+    line: String,
+    last_line: String,
+    started: Option<u64>,
+    /// Instructions and exits of the measured loop.
+    measured: Option<(u64, u64)>,
+}
+
+/// Prints what processor this is and what of virtualization it has.
+pub(crate) fn processor() {
+    let processor = Processor::detect();
+    let vendor = processor.vendor();
+    println!("processor: {}", processor.brand());
+    match vendor {
+        Some(vendor) => println!("virtualization: {vendor}"),
+        None => println!("virtualization: none"),
+    }
+    println!("processors: {}", machine::processors());
+}
+
+/// Prints what of virtualization the processor has.
+pub(crate) fn features<A: Frames>(root: &Root<'_, A>) {
+    println!("features: {}", root.features().collect::<Vec<_>>().join(", "));
+}
+
+/// Whether the error says that the processor lacks something.
+pub(crate) fn is_unsupported(error: &(dyn core::error::Error + 'static)) -> bool {
+    let enter = error.downcast_ref().is_some_and(EnterError::is_unsupported);
+    let space = error.downcast_ref().is_some_and(SpaceError::is_unsupported);
+    enter || space || error.downcast_ref().is_some_and(CreateError::is_unsupported)
+}
+
+impl Report {
+    pub(crate) fn new(processor: usize) -> Self {
+        Self {
+            processor,
+            trace: machine::arg("trace").is_some(),
+            exits: BTreeMap::new(),
+            line: String::new(),
+            last_line: String::new(),
+            started: None,
+            measured: None,
+        }
+    }
+
+    /// Counts an exit, and prints it if that is wanted.
+    pub(crate) fn exit<R: Debug + Display>(&mut self, exit: &Exit<R>) {
+        *self.exits.entry(exit.kind.name()).or_default() += 1;
+        if self.trace && self.started.is_none() {
+            match exit.kind {
+                ExitKind::Io(io) => println!("cpu{}: exit: {} ({io})", self.processor, exit.reason),
+                kind => println!("cpu{}: exit: {} ({kind:?})", self.processor, exit.reason),
+            }
+        }
+    }
+
+    /// A byte that a guest printed.
+    pub(crate) fn guest_output(&mut self, byte: u8) {
+        if byte == b'\n' {
+            println!("cpu{}: guest: {}", self.processor, self.line);
+            self.last_line = core::mem::take(&mut self.line);
+        } else {
+            self.line.push(char::from(byte));
+        }
+    }
+
+    /// The last line that a guest printed.
+    pub(crate) fn last_line(&self) -> &str {
+        &self.last_line
+    }
+
+    pub(crate) fn memory<A: Frames>(&self, space: &Space<'_, A>, gpa: Gpa, translation: Translation) {
+        println!(
+            "cpu{}: memory: 4 GiB in pages of {}, {} frames of tables; guest {gpa} is host {}",
+            self.processor,
+            translation.size,
+            space.frames_in_use(),
+            translation.hpa,
+        );
+    }
+
+    pub(crate) fn start_measuring(&mut self) {
+        self.started = Some(machine::tsc());
+    }
+
+    pub(crate) fn stop_measuring(&mut self, exits: u64) {
+        let now = machine::tsc();
+        if let Some(started) = self.started.take() {
+            self.measured = Some((now - started, exits));
+        }
+    }
+
+    /// Prints the table of exits and the cost of one.
+    pub(crate) fn print(&self) {
+        println!("cpu{}: exits:", self.processor);
+        for (name, count) in &self.exits {
+            println!("cpu{}: {count:>8} {name}", self.processor);
+        }
+        if let Some((instructions, exits)) = self.measured {
+            let thousandths = instructions * 1000 / exits;
+            let prefix = if self.processor == 0 { "" } else { "other processor: " };
+            println!("{prefix}instructions per exit: {}.{:03}", thousandths / 1000, thousandths % 1000);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A virtual processor of the vendor that the processor has.
+
+use core::fmt;
+use core::ops::RangeInclusive;
+
+use x86_virt_core::{
+    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, Frames, Gprs, InjectError, Interruptibility,
+    MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+};
+
+/// A virtual processor: VMX's or SVM's, whichever the processor has.
+///
+/// [`Root::vcpu`](crate::Root::vcpu) makes it. Code that is generic over [`Vcpu`] runs it as it runs the vendors' own.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AnyVcpu<'r, 's, 'm, A: Frames> {
+    /// Intel VMX.
+    #[cfg(feature = "vmx")]
+    Vmx(x86_virt_vmx::VmxVcpu<'r, 's, 'm, A>),
+    /// AMD SVM.
+    #[cfg(feature = "svm")]
+    Svm(x86_virt_svm::SvmVcpu<'r, 's, 'm, A>),
+}
+
+/// The vendor's reason of an exit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Intel VMX.
+    #[cfg(feature = "vmx")]
+    Vmx(x86_virt_vmx::ExitReason),
+    /// AMD SVM.
+    #[cfg(feature = "svm")]
+    Svm(x86_virt_svm::SvmExit),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "vmx")]
+            Self::Vmx(reason) => reason.fmt(f),
+            #[cfg(feature = "svm")]
+            Self::Svm(reason) => reason.fmt(f),
+        }
+    }
+}
+
+/// Why an entry did not happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// Intel VMX.
+    #[cfg(feature = "vmx")]
+    #[error(transparent)]
+    Vmx(#[from] x86_virt_vmx::EntryError),
+    /// AMD SVM.
+    #[cfg(feature = "svm")]
+    #[error(transparent)]
+    Svm(#[from] x86_virt_svm::EntryError),
+}
+
+/// Does the same with either vendor's virtual processor.
+macro_rules! either {
+    ($self:expr, $vcpu:ident => $body:expr) => {
+        match $self {
+            #[cfg(feature = "vmx")]
+            AnyVcpu::Vmx($vcpu) => $body,
+            #[cfg(feature = "svm")]
+            AnyVcpu::Svm($vcpu) => $body,
+        }
+    };
+}
+
+/// Methods that only pass on.
+macro_rules! pass_on {
+    ($(fn $name:ident(&self $(, $argument:ident: $type:ty)*) $(-> $result:ty)?;)*) => {
+        $(fn $name(&self $(, $argument: $type)*) $(-> $result)? {
+            either!(self, vcpu => vcpu.$name($($argument),*))
+        })*
+    };
+    ($(mut fn $name:ident(&mut self $(, $argument:ident: $type:ty)*) $(-> $result:ty)?;)*) => {
+        $(fn $name(&mut self $(, $argument: $type)*) $(-> $result)? {
+            either!(self, vcpu => vcpu.$name($($argument),*))
+        })*
+    };
+}
+
+#[expect(unsafe_code, reason = "passes the caller's promise on")]
+impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
+    type Reason = Reason;
+    type EntryError = EntryError;
+
+    fn run(&mut self) -> Result<Exit<Reason>, EntryError> {
+        Ok(match self {
+            #[cfg(feature = "vmx")]
+            Self::Vmx(vcpu) => {
+                let Exit { kind, reason } = vcpu.run()?;
+                Exit { kind, reason: Reason::Vmx(reason) }
+            }
+            #[cfg(feature = "svm")]
+            Self::Svm(vcpu) => {
+                let Exit { kind, reason } = vcpu.run()?;
+                Exit { kind, reason: Reason::Svm(reason) }
+            }
+        })
+    }
+
+    pass_on! {
+        fn gprs(&self) -> &Gprs;
+        fn rip(&self) -> u64;
+        fn rsp(&self) -> u64;
+        fn rflags(&self) -> Rflags;
+        fn control(&self, register: ControlRegister) -> u64;
+        fn efer(&self) -> Efer;
+        fn segment(&self, register: SegmentRegister) -> Segment;
+        fn gdtr(&self) -> DescriptorTable;
+        fn idtr(&self) -> DescriptorTable;
+        fn dr7(&self) -> u64;
+        fn xcr0(&self) -> u64;
+        fn msr(&self, msr: SwitchedMsr) -> u64;
+        fn next_rip(&self) -> Result<u64, SkipError>;
+        fn interruptibility(&self) -> Interruptibility;
+        fn pending_event(&self) -> Option<Event>;
+    }
+
+    pass_on! {
+        mut fn gprs_mut(&mut self) -> &mut Gprs;
+        mut fn set_rip(&mut self, rip: u64);
+        mut fn set_rsp(&mut self, rsp: u64);
+        mut fn set_rflags(&mut self, rflags: Rflags);
+        mut fn set_control(&mut self, register: ControlRegister, value: u64) -> Result<(), StateError>;
+        mut fn set_efer(&mut self, efer: Efer);
+        mut fn set_segment(&mut self, register: SegmentRegister, segment: Segment);
+        mut fn set_gdtr(&mut self, table: DescriptorTable);
+        mut fn set_idtr(&mut self, table: DescriptorTable);
+        mut fn set_dr7(&mut self, dr7: u64);
+        mut fn set_xcr0(&mut self, xcr0: u64) -> Result<(), StateError>;
+        mut fn set_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError>;
+        mut fn clear_shadow(&mut self);
+        mut fn inject(&mut self, event: Event) -> Result<(), InjectError>;
+        mut fn cancel_event(&mut self) -> Option<Event>;
+        mut fn request_interrupt_window(&mut self);
+        mut fn pass_msr(&mut self, msr: SwitchedMsr, access: MsrAccess);
+        mut fn intercept_msr(&mut self, msr: u32, access: MsrAccess);
+        mut fn intercept_ports(&mut self, ports: RangeInclusive<u16>);
+        mut fn set_state(&mut self, state: &CpuState) -> Result<(), StateError>;
+    }
+
+    unsafe fn pass_host_msr(&mut self, msr: u32, access: MsrAccess) -> Result<(), MsrRangeError> {
+        // SAFETY: the caller's promise is the same.
+        either!(self, vcpu => unsafe { vcpu.pass_host_msr(msr, access) })
+    }
+
+    unsafe fn pass_ports(&mut self, ports: RangeInclusive<u16>) {
+        // SAFETY: the caller's promise is the same.
+        either!(self, vcpu => unsafe { vcpu.pass_ports(ports) });
+    }
+}

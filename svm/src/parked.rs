@@ -1,0 +1,229 @@
+//! The virtual processor that is not loaded.
+
+use core::fmt;
+
+use x86_virt_core::fpu::FpuState;
+use x86_virt_core::{
+    AddressSpace, CpuState, Cr4, Efer, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig,
+};
+use x86_virt_npt::{NptFormat, Pat};
+
+use crate::asid::Asid;
+use crate::exit::SvmExit;
+use crate::intercept::InterceptSet;
+use crate::iopm::Iopm;
+use crate::msrpm::Msrpm;
+use crate::nmi::NmiBlocking;
+use crate::register::{Mode, dr6};
+use crate::root::{HostPaging, SvmRoot};
+use crate::vcpu::SvmVcpu;
+use crate::vmcb::{CleanBits, NestedControl, VirtualInterruptControl, VmcbFrame, control, save};
+
+/// A virtual processor that is not loaded. It may move to another processor and be loaded there.
+///
+/// ```no_run
+/// # use x86_virt_core::Frames;
+/// use x86_virt_svm::{LoadError, ParkedVcpu, SvmRoot};
+///
+/// fn go_on<'s, 'm, A: Frames>(
+///     parked: ParkedVcpu<'s, 'm, A>,
+///     root: &mut SvmRoot<'_, A>,
+/// ) -> Result<ParkedVcpu<'s, 'm, A>, LoadError> {
+///     let vcpu = parked.load(root).map_err(|refused| refused.error)?;
+///     // Run it here, then:
+///     Ok(vcpu.unload())
+/// }
+/// ```
+pub struct ParkedVcpu<'s, 'm, A: Frames> {
+    /// Its addresses are those of the maps below and of the root of `space`, which live as long as it.
+    pub(crate) vmcb: VmcbFrame<A>,
+    pub(crate) msrpm: Msrpm<A>,
+    pub(crate) iopm: Iopm<A>,
+    pub(crate) fpu: FpuState<A>,
+    /// Whether the world switch uses XSAVE and XCR0, which need CR4.OSXSAVE of the host.
+    pub(crate) uses_xsave: bool,
+    pub(crate) gprs: Gprs,
+    pub(crate) space: &'s AddressSpace<'m, NptFormat, A>,
+    pub(crate) intercepts: InterceptSet,
+    /// The event that the next entry delivers.
+    pub(crate) pending: Option<Event>,
+    pub(crate) nmi: NmiBlocking,
+    pub(crate) exit: Option<SvmExit>,
+    /// What it runs under, on the processor where it last ran.
+    pub(crate) asid: Option<Asid>,
+    /// What the TLB holds under `asid` may be wrong.
+    pub(crate) needs_flush: bool,
+    /// The generation of `space` that the TLB has been flushed at, under `asid`.
+    pub(crate) generation: u64,
+    /// DR0 to DR3.
+    pub(crate) breakpoints: [u64; 4],
+}
+
+impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
+    pub(crate) fn new(
+        host: Host<'_>,
+        frames: &A,
+        space: &'s AddressSpace<'m, NptFormat, A>,
+        config: &VcpuConfig,
+    ) -> Result<Self, OutOfFrames> {
+        let fpu = match config.fpu() {
+            FpuPolicy::Switched => FpuState::switched(host, frames)?,
+            FpuPolicy::Shared => FpuState::shared(),
+        };
+        let mut guest = Self {
+            vmcb: VmcbFrame::zeroed(frames)?,
+            msrpm: Msrpm::new(frames)?,
+            iopm: Iopm::new(frames)?,
+            fpu,
+            uses_xsave: config.fpu() == FpuPolicy::Switched && Cr4::from(host.cr4()).osxsave(),
+            gprs: Gprs::default(),
+            space,
+            intercepts: InterceptSet::of(config),
+            pending: None,
+            nmi: NmiBlocking::Open,
+            exit: None,
+            asid: None,
+            needs_flush: true,
+            generation: 0,
+            breakpoints: [0; 4],
+        };
+        guest.set_up();
+        Ok(guest)
+    }
+
+    /// Fills the control area, and the registers with their values after INIT.
+    fn set_up(&mut self) {
+        let vmcb = &mut self.vmcb;
+        vmcb.set_intercepts(self.intercepts);
+        vmcb.write(control::IOPM_BASE_PA, self.iopm.hpa().get());
+        vmcb.write(control::MSRPM_BASE_PA, self.msrpm.hpa().get());
+        vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, VirtualInterruptControl::new().with_v_intr_masking(true));
+        vmcb.write(control::NESTED_CTL, NestedControl::new().with_np_enable(true));
+        vmcb.write(control::N_CR3, self.space.root().get());
+        vmcb.write(save::G_PAT, Pat::RESET.get());
+        vmcb.write(save::DR6, dr6(0));
+        self.write_state(&CpuState::real_mode(0xf000, 0xfff0));
+    }
+
+    /// Loads it on the processor of `root`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadRefused`] gives it back if the processor differs from the one that its address space was made for.
+    #[expect(clippy::result_large_err, reason = "the virtual processor goes back to the caller")]
+    pub fn load<'r>(mut self, root: &'r mut SvmRoot<'_, A>) -> Result<SvmVcpu<'r, 's, 'm, A>, LoadRefused<'s, 'm, A>> {
+        let (host, processor) = root.parts();
+        if let Err(error) = check_host(self.space.format(), HostPaging::read(host)) {
+            return Err(LoadRefused { error, vcpu: self });
+        }
+        if self.asid.is_none_or(|asid| !processor.asids.is_valid(asid)) {
+            let asid = processor.asids.take();
+            self.asid = Some(asid);
+            self.needs_flush = true;
+            self.vmcb.write(control::GUEST_ASID, asid.get());
+        }
+        // The processor may have kept parts of another VMCB at this address, or of this one from before it moved.
+        self.vmcb.set_clean(CleanBits::NONE);
+        Ok(SvmVcpu::loaded(host, processor, self))
+    }
+
+    /// The registers that say how linear addresses are translated, as the guest sees them.
+    pub(crate) fn mode(&self) -> Mode {
+        Mode {
+            cr0: self.vmcb.read(save::CR0).into(),
+            cr4: self.vmcb.read(save::CR4).into(),
+            efer: Efer::from(self.vmcb.read(save::EFER)).with_svme(false),
+        }
+    }
+}
+
+/// Whether `format` is one of a host with these modes. With another number of levels, a guest would reach other memory.
+fn check_host(format: &NptFormat, host: HostPaging) -> Result<(), LoadError> {
+    if format.levels() != host.levels {
+        return Err(LoadError::Levels { space: format.levels(), host: host.levels });
+    }
+    if format.has_no_execute() && !host.has_no_execute {
+        return Err(LoadError::NoExecute);
+    }
+    if format.pat() != host.pat {
+        return Err(LoadError::Pat { space: format.pat(), host: host.pat });
+    }
+    Ok(())
+}
+
+impl<A: Frames> fmt::Debug for ParkedVcpu<'_, '_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParkedVcpu")
+            .field("rip", &self.vmcb.read(save::RIP))
+            .field("last_exit", &self.exit)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A virtual processor that could not be loaded, and why.
+#[derive(Debug)]
+pub struct LoadRefused<'s, 'm, A: Frames> {
+    /// Why.
+    pub error: LoadError,
+    /// The virtual processor, as it was.
+    pub vcpu: ParkedVcpu<'s, 'm, A>,
+}
+
+/// Why a virtual processor cannot be loaded on a processor.
+///
+/// ```
+/// use x86_virt_svm::LoadError;
+///
+/// let error = LoadError::Levels { space: 4, host: 5 };
+/// assert_eq!(error.to_string(), "nested tables of 4 levels on a host with 5 levels");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The host has another number of levels of page tables, and so has nested paging.
+    #[error("nested tables of {space} levels on a host with {host} levels")]
+    Levels {
+        /// Of the address space.
+        space: u8,
+        /// Of the host.
+        host: u8,
+    },
+    /// Pages of the space withhold execute permission, and EFER.NXE of the host is 0.
+    #[error("nested tables with no-execute bits on a host with EFER.NXE = 0")]
+    NoExecute,
+    /// The host has another PAT, in which the memory types of the space are others.
+    #[error("nested tables for a host with {space:?} on a host with {host:?}")]
+    Pat {
+        /// Of the address space.
+        space: Pat,
+        /// Of the host.
+        host: Pat,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use static_assertions::{assert_impl_all, assert_not_impl_any};
+    use x86_virt_npt::{NptFormat, Pat};
+
+    use super::{LoadError, ParkedVcpu, check_host};
+    use crate::fake::FakeFrames;
+    use crate::root::HostPaging;
+    use crate::vcpu::SvmVcpu;
+
+    assert_impl_all!(ParkedVcpu<'static, 'static, FakeFrames>: Send);
+    assert_not_impl_any!(SvmVcpu<'static, 'static, 'static, FakeFrames>: Send, Sync);
+
+    #[test]
+    fn a_space_of_another_host_is_refused() {
+        let format = NptFormat::new(Pat::RESET, 48).unwrap();
+        let host = HostPaging { pat: Pat::RESET, levels: 4, has_no_execute: false };
+        assert_eq!(check_host(&format, host), Ok(()));
+        let five = HostPaging { levels: 5, ..host };
+        assert_eq!(check_host(&format, five), Err(LoadError::Levels { space: 4, host: 5 }));
+        assert_eq!(check_host(&format.with_no_execute(), host), Err(LoadError::NoExecute));
+        let pat = Pat::new(0x0606_0606_0606_0606);
+        assert!(matches!(check_host(&format, HostPaging { pat, ..host }), Err(LoadError::Pat { .. })));
+    }
+}

@@ -1,0 +1,300 @@
+//! Entries and exits.
+
+use x86_virt_core::fpu::Osxsave;
+use x86_virt_core::{AddressSize, Cr0, Cr4, Event, Exit, ExitKind, Frames};
+
+use crate::debug::HostDebug;
+use crate::exit::{self, Guest, Instruction, SvmExit};
+use crate::exit_code::ExitCode;
+use crate::nmi::NmiBlocking;
+use crate::switch;
+use crate::vcpu::SvmVcpu;
+use crate::vmcb::{CleanBits, EventInjection, SegmentAttributes, TlbControl, VirtualInterruptControl, control, save};
+
+/// Groups whose fields can make the processor refuse an entry.
+const CHECKED: CleanBits = CleanBits::ALL.without(CleanBits::CR2).without(CleanBits::TPR);
+
+/// A software event that an entry delivers: RIP is moved behind its instruction for that.
+#[derive(Clone, Copy, Debug)]
+struct Software {
+    event: Event,
+    rip: u64,
+    next: u64,
+}
+
+impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
+    pub(crate) fn run_guest(&mut self) -> Result<Exit<SvmExit>, EntryError> {
+        loop {
+            // The guest's registers after an exit are valid; what the caller has changed since may not be, and then the
+            // processor may have overwritten them before it refused.
+            let exit = if self.guest.vmcb.is_any_dirty(CHECKED) { self.enter_changed() } else { self.enter() }?;
+            if exit.code != ExitCode::IRET || self.guest.nmi != NmiBlocking::Handling {
+                self.guest.nmi = self.guest.nmi.after_exit(self.guest.vmcb.read(save::RIP));
+                return Ok(Exit { kind: self.kind(exit), reason: exit });
+            }
+            self.guest.nmi = NmiBlocking::Returning { rip: self.guest.vmcb.read(save::RIP) };
+            self.set_intercepted(ExitCode::IRET, Wanted::No);
+        }
+    }
+
+    #[inline(never)]
+    fn enter_changed(&mut self) -> Result<SvmExit, EntryError> {
+        let before = self.guest.vmcb.snapshot();
+        let result = self.enter();
+        if result.is_err() {
+            self.guest.vmcb.restore(&before);
+        }
+        result
+    }
+
+    fn enter(&mut self) -> Result<SvmExit, EntryError> {
+        let host_cr4 = Cr4::from(self.host.cr4());
+        if self.guest.uses_xsave && !host_cr4.osxsave() {
+            return Err(EntryError::XsaveDisabled);
+        }
+        let nmi = self.guest.nmi;
+        let software = self.prepare_event();
+        let interrupts = self.host.disable_interrupts();
+        self.prepare_tlb();
+        self.switch();
+        drop(interrupts);
+
+        let vmcb = &mut self.guest.vmcb;
+        let exit = SvmExit {
+            code: vmcb.read(control::EXITCODE),
+            info1: vmcb.read(control::EXITINFO1),
+            info2: vmcb.read(control::EXITINFO2),
+        };
+        vmcb.write(control::EVENTINJ, EventInjection::new());
+        if exit.code.is_refusal() {
+            self.undo_event(nmi, software);
+            return Err(self.refusal(exit));
+        }
+        vmcb.write(control::TLB_CONTROL, TlbControl::NOTHING);
+        vmcb.set_clean(CleanBits::ALL);
+        self.guest.gprs.rax = vmcb.read(save::RAX);
+        self.guest.exit = Some(exit);
+        self.finish_event(exit, software);
+        Ok(exit)
+    }
+
+    /// The world switch, and the registers of the host that it leaves to Rust.
+    #[expect(unsafe_code, reason = "runs the guest")]
+    #[inline]
+    fn switch(&mut self) {
+        let guest = &mut self.guest;
+        self.processor.update_host_state(self.host);
+        guest.vmcb.write(save::RAX, guest.gprs.rax);
+        let osxsave =
+            if Cr4::from(guest.vmcb.read(save::CR4)).osxsave() { Osxsave::Enabled } else { Osxsave::Disabled };
+        let debug = HostDebug::exchange(self.host, guest.vmcb.read(save::DR7), &guest.breakpoints);
+        let fpu = guest.fpu.prepare(osxsave);
+        // SAFETY: SVM is on and the host save area is owned while the root is borrowed. The VMCB has the intercepts of
+        // `InterceptSet::of`, and its maps and nested tables live as long as `guest`. `update_host_state` has stored the host's
+        // state. Interrupts are disabled by the caller's guard. `gprs` and `fpu` are exclusive borrows.
+        unsafe {
+            switch::enter(&raw mut guest.gprs, guest.vmcb.hpa().get(), self.processor.host_state().get(), fpu);
+        }
+        debug.restore(self.host, guest.vmcb.read(save::DR6), guest.vmcb.read(save::DR7));
+    }
+
+    /// Flushes if the space has changed since the last flush, or the caller asked for it.
+    fn prepare_tlb(&mut self) {
+        let guest = &mut self.guest;
+        let generation = guest.space.generation();
+        if generation == guest.generation && !guest.needs_flush {
+            return;
+        }
+        guest.generation = generation;
+        guest.needs_flush = false;
+        let flush = if self.processor.capabilities.features().flush_by_asid() {
+            TlbControl::FLUSH_GUEST
+        } else {
+            TlbControl::FLUSH_ALL
+        };
+        guest.vmcb.write(control::TLB_CONTROL, flush);
+    }
+
+    fn prepare_event(&mut self) -> Option<Software> {
+        let event = self.guest.pending?;
+        // `inject` takes only events that have an encoding.
+        let injection = EventInjection::try_from(event).ok()?;
+        self.guest.vmcb.write(control::EVENTINJ, injection);
+        match event {
+            Event::Nmi => {
+                self.guest.nmi = NmiBlocking::Handling;
+                self.set_intercepted(ExitCode::IRET, Wanted::Yes);
+                None
+            }
+            // What is pushed is NRIP where the processor has it, else RIP.
+            Event::SoftwareInterrupt { length, .. } | Event::SoftwareException { length, .. } => {
+                let rip = self.guest.vmcb.read(save::RIP);
+                let next = self.wrap_rip(rip.wrapping_add(u64::from(length)));
+                self.guest.vmcb.write(save::RIP, next);
+                self.guest.vmcb.write(control::NRIP, next);
+                Some(Software { event, rip, next })
+            }
+            _ => None,
+        }
+    }
+
+    /// After an entry that was refused: the event still waits.
+    fn undo_event(&mut self, nmi: NmiBlocking, software: Option<Software>) {
+        if self.guest.nmi != nmi {
+            self.guest.nmi = nmi;
+            self.set_intercepted(ExitCode::IRET, Wanted::No);
+        }
+        if let Some(software) = software {
+            self.guest.vmcb.write(save::RIP, software.rip);
+        }
+    }
+
+    /// After an exit: what was being delivered waits for the next entry.
+    fn finish_event(&mut self, exit: SvmExit, software: Option<Software>) {
+        let vmcb = &mut self.guest.vmcb;
+        let interrupted = vmcb.read(control::EXITINTINFO).event().filter(|_| exit.code != ExitCode::SHUTDOWN);
+        self.guest.pending = interrupted.map(|event| match software {
+            Some(software) if is_same(event, software.event) && vmcb.read(save::RIP) == software.next => {
+                vmcb.write(save::RIP, software.rip);
+                software.event
+            }
+            _ => event,
+        });
+        if exit.code == ExitCode::VINTR {
+            let interrupts = vmcb.read(control::VIRTUAL_INTERRUPT_CONTROL);
+            vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, interrupts.with_v_irq(false));
+            self.set_intercepted(ExitCode::VINTR, Wanted::No);
+        }
+    }
+
+    pub(crate) fn request_window(&mut self) {
+        let interrupts: VirtualInterruptControl = self.read(control::VIRTUAL_INTERRUPT_CONTROL);
+        let window = interrupts.with_v_irq(true).with_v_ign_tpr(true).with_v_intr_prio(0xf).with_v_intr_vector(0);
+        self.guest.vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, window);
+        self.set_intercepted(ExitCode::VINTR, Wanted::Yes);
+    }
+
+    pub(crate) fn set_intercepted(&mut self, code: ExitCode, wanted: Wanted) {
+        let intercepts = match wanted {
+            Wanted::Yes => self.guest.intercepts.with(code),
+            Wanted::No => self.guest.intercepts.without(code),
+        };
+        self.guest.intercepts = intercepts;
+        self.guest.vmcb.set_intercepts(intercepts);
+    }
+
+    fn kind(&self, exit: SvmExit) -> ExitKind {
+        let guest = Guest {
+            gprs: &self.guest.gprs,
+            is_protected: Cr0::from(self.read(save::CR0)).pe(),
+            default_address_size: self.default_address_size(),
+            has_decode_assists: self.processor.capabilities.features().decode_assists(),
+        };
+        exit::kind(exit, guest, || self.decode())
+    }
+
+    fn default_address_size(&self) -> AddressSize {
+        let cs: SegmentAttributes = self.read(save::CS).attributes;
+        if self.is_64_bit() {
+            AddressSize::Bits64
+        } else if cs.db() {
+            AddressSize::Bits32
+        } else {
+            AddressSize::Bits16
+        }
+    }
+
+    pub(crate) fn is_64_bit(&self) -> bool {
+        self.guest.mode().efer.lma() && self.read(save::CS).attributes.l()
+    }
+
+    /// RIP has 32 bits outside of 64-bit mode.
+    pub(crate) fn wrap_rip(&self, rip: u64) -> u64 {
+        if self.is_64_bit() { rip } else { rip & 0xffff_ffff }
+    }
+
+    #[cfg(feature = "decode")]
+    fn decode(&self) -> Option<Instruction> {
+        let decoded = x86_virt_core::decode::at_rip(self, self.guest.space).ok()?;
+        Some(Instruction { register: decoded.register, address_size: decoded.address_size })
+    }
+
+    #[cfg(not(feature = "decode"))]
+    #[expect(clippy::unused_self, reason = "with the feature `decode` it reads the guest")]
+    fn decode(&self) -> Option<Instruction> {
+        None
+    }
+
+    fn refusal(&self, exit: SvmExit) -> EntryError {
+        if !exit.code.is_invalid() {
+            return EntryError::Refused { exit };
+        }
+        EntryError::InvalidState {
+            cr0: self.read(save::CR0),
+            cr3: self.read(save::CR3),
+            cr4: self.read(save::CR4),
+            efer: self.read(save::EFER),
+            dr6: self.read(save::DR6),
+            dr7: self.read(save::DR7),
+        }
+    }
+}
+
+/// Whether an event shall be intercepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    Yes,
+    No,
+}
+
+/// Whether both are software events of one kind and vector. The processor does not report their length.
+fn is_same(one: Event, other: Event) -> bool {
+    match (one, other) {
+        (Event::SoftwareInterrupt { vector, .. }, Event::SoftwareInterrupt { vector: other, .. })
+        | (Event::SoftwareException { vector, .. }, Event::SoftwareException { vector: other, .. }) => vector == other,
+        _ => false,
+    }
+}
+
+/// Why an entry did not happen. The guest is as before.
+///
+/// ```
+/// use x86_virt_svm::{EntryError, ExitCode, SvmExit};
+///
+/// let exit = SvmExit { code: ExitCode::BUSY, info1: 0, info2: 0 };
+/// assert_eq!(EntryError::Refused { exit }.to_string(), "the processor refused the entry: BUSY (0x0, 0x0)");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// VMRUN found a state that is illegal, and does not say which. These are the registers that it checks.
+    ///
+    /// AMD APM vol. 2, section 15.5.1, "Basic Operation" (canonicalization and consistency checks).
+    #[error(
+        "invalid guest state: CR0 = {cr0:#x}, CR3 = {cr3:#x}, CR4 = {cr4:#x}, EFER = {efer:#x}, DR6 = {dr6:#x}, \
+         DR7 = {dr7:#x}"
+    )]
+    InvalidState {
+        /// CR0.
+        cr0: u64,
+        /// CR3.
+        cr3: u64,
+        /// CR4.
+        cr4: u64,
+        /// EFER, with SVME as the VMCB has it.
+        efer: u64,
+        /// DR6.
+        dr6: u64,
+        /// DR7.
+        dr7: u64,
+    },
+    /// The processor refused for another reason.
+    #[error("the processor refused the entry: {exit}")]
+    Refused {
+        /// What it reported.
+        exit: SvmExit,
+    },
+    /// The host has cleared CR4.OSXSAVE, without which the state of its FPU cannot be kept.
+    #[error("CR4.OSXSAVE of the host is 0, and was 1 when the virtual processor was made")]
+    XsaveDisabled,
+}

@@ -1,0 +1,167 @@
+//! The virtual processor that is loaded on a physical one.
+
+use core::fmt;
+
+use x86_virt_core::{AddressSpace, Event, Frames, Host, OutOfFrames, StateError, VcpuConfig};
+use x86_virt_npt::NptFormat;
+
+use crate::capability::Capabilities;
+use crate::exit::SvmExit;
+use crate::parked::{LoadError, ParkedVcpu};
+use crate::register;
+use crate::root::{Processor, SvmRoot};
+use crate::vmcb::{Field, ReadWrite, control, save};
+
+/// A virtual processor that is loaded on this processor, and implements [`Vcpu`](x86_virt_core::Vcpu).
+///
+/// One at a time: it borrows the [`SvmRoot`]. The methods here are what only AMD's processors have.
+///
+/// ```no_run
+/// # use x86_virt_core::{AddressSpace, Frames, Vcpu, VcpuConfig};
+/// # use x86_virt_npt::NptFormat;
+/// use x86_virt_svm::vmcb::{control, save};
+/// use x86_virt_svm::{CreateError, SvmRoot, SvmVcpu};
+///
+/// fn make<A: Frames>(root: &mut SvmRoot<'_, A>, space: &AddressSpace<'_, NptFormat, A>) -> Result<u64, CreateError> {
+///     let mut vcpu = SvmVcpu::new(root, space, VcpuConfig::new())?;
+///     vcpu.write(control::TSC_OFFSET, 0_u64.wrapping_sub(1_000_000));
+///     Ok(vcpu.read(save::DR6))
+/// }
+/// ```
+pub struct SvmVcpu<'r, 's, 'm, A: Frames> {
+    pub(crate) host: Host<'r>,
+    pub(crate) processor: &'r mut Processor<A>,
+    pub(crate) guest: ParkedVcpu<'s, 'm, A>,
+}
+
+impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
+    /// Makes a virtual processor in the state after INIT, and loads it. It takes six frames, and two more unless FPU state is
+    /// shared; the permission maps are runs of two and of three.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`] if there are not so many frames, or the space cannot be used on this processor.
+    pub fn new(
+        root: &'r mut SvmRoot<'_, A>,
+        space: &'s AddressSpace<'m, NptFormat, A>,
+        config: VcpuConfig,
+    ) -> Result<Self, CreateError> {
+        let (host, processor) = root.parts();
+        let guest = ParkedVcpu::new(host, processor.frames(), space, &config)?;
+        guest.load(root).map_err(|refused| CreateError::Load(refused.error))
+    }
+
+    pub(crate) fn loaded(host: Host<'r>, processor: &'r mut Processor<A>, guest: ParkedVcpu<'s, 'm, A>) -> Self {
+        Self { host, processor, guest }
+    }
+
+    /// Takes the virtual processor off this processor, so that it may move to another.
+    #[must_use]
+    pub fn unload(self) -> ParkedVcpu<'s, 'm, A> {
+        self.guest
+    }
+
+    /// The guest-physical address space.
+    #[must_use]
+    pub const fn space(&self) -> &'s AddressSpace<'m, NptFormat, A> {
+        self.guest.space
+    }
+
+    /// What the processor's SVM can do.
+    #[must_use]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.processor.capabilities
+    }
+
+    /// The last exit, if the guest has run.
+    #[must_use]
+    pub const fn last_exit(&self) -> Option<SvmExit> {
+        self.guest.exit
+    }
+
+    /// A field of the VMCB.
+    #[must_use]
+    pub fn read<T: Copy, X>(&self, field: Field<T, X>) -> T {
+        self.guest.vmcb.read(field)
+    }
+
+    /// Sets a field of the VMCB. What the processor does not take, it refuses at the next entry.
+    pub fn write<T: Copy>(&mut self, field: Field<T, ReadWrite>, value: T) {
+        self.guest.vmcb.write(field, value);
+    }
+
+    /// Sets any field of the VMCB. The library overwrites some of those that it keeps at the next entry.
+    ///
+    /// # Safety
+    ///
+    /// What the guest can do with the new value does no harm to the host: it has no less intercepted than the host needs,
+    /// what the field makes the processor switch is switched for the host too, and what the field makes the processor read or
+    /// write is memory that is there for it for as long as the virtual processor lives.
+    #[expect(unsafe_code, reason = "sensitive fields")]
+    pub unsafe fn write_owned<T: Copy, X>(&mut self, field: Field<T, X>, value: T) {
+        self.guest.vmcb.write(field, value);
+    }
+
+    /// Flushes at the next entry what the TLB holds of the guest, as after an INVLPG that was intercepted.
+    pub const fn flush_tlb(&mut self) {
+        self.guest.needs_flush = true;
+    }
+
+    /// DR6.
+    #[must_use]
+    pub fn dr6(&self) -> u64 {
+        self.read(save::DR6)
+    }
+
+    /// Sets DR6; reserved bits are made as the processor requires them.
+    pub fn set_dr6(&mut self, dr6: u64) {
+        self.write(save::DR6, register::dr6(dr6));
+    }
+
+    /// DR0 to DR3.
+    #[must_use]
+    pub const fn breakpoints(&self) -> [u64; 4] {
+        self.guest.breakpoints
+    }
+
+    /// Sets DR0 to DR3.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::NonCanonical`] with the first address that is not canonical; then nothing is changed.
+    pub fn set_breakpoints(&mut self, addresses: [u64; 4]) -> Result<(), StateError> {
+        for (name, address) in ["DR0", "DR1", "DR2", "DR3"].into_iter().zip(addresses) {
+            register::check_address(name, address, self.guest.mode())?;
+        }
+        self.guest.breakpoints = addresses;
+        Ok(())
+    }
+
+    /// The event whose delivery the last exit interrupted, or that waits for the next entry.
+    pub(crate) const fn pending(&self) -> Option<Event> {
+        self.guest.pending
+    }
+}
+
+impl<A: Frames> fmt::Debug for SvmVcpu<'_, '_, '_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SvmVcpu")
+            .field("rip", &self.read(save::RIP))
+            .field("asid", &self.read(control::GUEST_ASID))
+            .field("last_exit", &self.last_exit())
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a virtual processor cannot be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// There are no frames for it.
+    #[error(transparent)]
+    OutOfFrames(#[from] OutOfFrames),
+    /// It cannot run on this processor.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
