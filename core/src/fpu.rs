@@ -126,6 +126,7 @@ impl<A: Frames> FpuState<A> {
     }
 
     /// What the world switch works on. `osxsave` is the guest's CR4.OSXSAVE, without which it cannot use XCR0.
+    #[inline]
     pub fn prepare(&mut self, osxsave: Osxsave) -> &mut FpuSwitch {
         let used = osxsave == Osxsave::Enabled && self.switch.mode == XSAVE;
         self.switch.guest_xcr0 = if used { self.xcr0 } else { 0 };

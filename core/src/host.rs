@@ -22,6 +22,7 @@ macro_rules! mov {
             $(#[$doc])*
             #[must_use]
             #[expect(unsafe_code, reason = "reads a privileged register")]
+            #[inline]
             pub fn $read(self) -> u64 {
                 let value;
                 // SAFETY: `CpuPin` promises privilege level 0; the instruction has no other effect.
@@ -36,6 +37,7 @@ macro_rules! mov {
                 ///
                 /// The host works with the new value, and the processor supports it.
                 #[expect(unsafe_code, reason = "writes a privileged register")]
+                #[inline]
                 pub unsafe fn $write(self, value: u64) {
                     // SAFETY: `CpuPin` promises privilege level 0; the caller promises that the value is right.
                     unsafe { asm!(concat!("mov ", $register, ", {}"), in(reg) value, options(nostack, preserves_flags)) };
@@ -48,6 +50,7 @@ macro_rules! mov {
 impl<'p> Host<'p> {
     /// The processor that `pin` proves the holder to be on.
     #[must_use]
+    #[inline]
     pub fn new<P: CpuPin + ?Sized>(_pin: &'p P) -> Self {
         Self { _pinned: PhantomData }
     }
@@ -82,6 +85,7 @@ impl<'p> Host<'p> {
     /// The processor has the MSR, and reading it has no effect that the host does not want.
     #[must_use]
     #[expect(unsafe_code, reason = "not every processor has every MSR")]
+    #[inline]
     pub unsafe fn msr(self, msr: u32) -> u64 {
         // SAFETY: `CpuPin` promises privilege level 0, the caller that the MSR exists.
         unsafe { x86::msr::rdmsr(msr) }
@@ -93,6 +97,7 @@ impl<'p> Host<'p> {
     ///
     /// The processor has the MSR and takes the value, and the host works with it.
     #[expect(unsafe_code, reason = "writes a privileged register")]
+    #[inline]
     pub unsafe fn set_msr(self, msr: u32, value: u64) {
         // SAFETY: `CpuPin` promises privilege level 0, the caller that the MSR takes the value.
         unsafe { x86::msr::wrmsr(msr, value) };
@@ -101,6 +106,7 @@ impl<'p> Host<'p> {
     /// FS base.
     #[must_use]
     #[expect(unsafe_code, reason = "reads a privileged register")]
+    #[inline]
     pub fn fs_base(self) -> u64 {
         if self.has_fsgsbase() {
             let base;
@@ -116,6 +122,7 @@ impl<'p> Host<'p> {
     /// GS base.
     #[must_use]
     #[expect(unsafe_code, reason = "reads a privileged register")]
+    #[inline]
     pub fn gs_base(self) -> u64 {
         if self.has_fsgsbase() {
             let base;
@@ -130,6 +137,7 @@ impl<'p> Host<'p> {
 
     /// Whether FS and GS base can be read without an MSR.
     #[must_use]
+    #[inline]
     pub fn has_fsgsbase(self) -> bool {
         crate::register::Cr4::from(self.cr4()).fsgsbase()
     }
@@ -141,6 +149,7 @@ impl<'p> Host<'p> {
     /// CR4.OSXSAVE is 1.
     #[must_use]
     #[expect(unsafe_code, reason = "needs CR4.OSXSAVE")]
+    #[inline]
     pub unsafe fn xcr0(self) -> u64 {
         let (low, high): (u32, u32);
         // SAFETY: the caller promises CR4.OSXSAVE; XCR0 exists wherever XGETBV does.
@@ -153,6 +162,7 @@ impl<'p> Host<'p> {
     /// GDTR.
     #[must_use]
     #[expect(unsafe_code, reason = "reads a privileged register")]
+    #[inline]
     pub fn gdtr(self) -> DescriptorTable {
         let mut image = TableImage::default();
         // SAFETY: SGDT stores ten bytes, the size of the image.
@@ -163,6 +173,7 @@ impl<'p> Host<'p> {
     /// IDTR.
     #[must_use]
     #[expect(unsafe_code, reason = "reads a privileged register")]
+    #[inline]
     pub fn idtr(self) -> DescriptorTable {
         let mut image = TableImage::default();
         // SAFETY: SIDT stores ten bytes, the size of the image.
@@ -176,6 +187,7 @@ impl<'p> Host<'p> {
     ///
     /// `table` is the host's global descriptor table.
     #[expect(unsafe_code, reason = "writes a privileged register")]
+    #[inline]
     pub unsafe fn set_gdtr(self, table: DescriptorTable) {
         let image = TableImage::from(table);
         // SAFETY: the caller promises that the table is the host's.
@@ -188,6 +200,7 @@ impl<'p> Host<'p> {
     ///
     /// `table` is the host's interrupt descriptor table.
     #[expect(unsafe_code, reason = "writes a privileged register")]
+    #[inline]
     pub unsafe fn set_idtr(self, table: DescriptorTable) {
         let image = TableImage::from(table);
         // SAFETY: the caller promises that the table is the host's.
@@ -197,6 +210,7 @@ impl<'p> Host<'p> {
     /// Disables interrupts until the guard is dropped, which restores RFLAGS.IF.
     #[must_use]
     #[expect(unsafe_code, reason = "changes RFLAGS.IF")]
+    #[inline]
     pub fn disable_interrupts(self) -> InterruptsDisabled {
         let rflags: u64;
         // SAFETY: the stack is balanced; CLI is allowed at privilege level 0, which `CpuPin` promises.
@@ -214,6 +228,7 @@ pub struct InterruptsDisabled {
 
 impl Drop for InterruptsDisabled {
     #[expect(unsafe_code, reason = "changes RFLAGS.IF")]
+    #[inline]
     fn drop(&mut self) {
         if self.were_enabled {
             // SAFETY: interrupts were enabled before the guard was made, on this processor (the guard is not `Send`).

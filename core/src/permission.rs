@@ -174,7 +174,10 @@ mod tests {
     fn values_that_a_processor_refuses_are_refused() {
         assert_eq!(SwitchedMsr::Pat.check(0x0007_0406_0007_0406, 48), Ok(()));
         let pat = SwitchedMsr::Pat.check(0x0207_0406_0007_0306, 48);
-        assert_eq!(pat, Err(StateError::Bits { register: "PAT", value: 0x0207_0406_0007_0306, bits: 0xff00_0000_0000_ff00 }));
+        assert_eq!(
+            pat,
+            Err(StateError::Bits { register: "PAT", value: 0x0207_0406_0007_0306, bits: 0xff00_0000_0000_ff00 })
+        );
         let address = SwitchedMsr::KernelGsBase.check(1 << 47, 48);
         assert_eq!(address, Err(StateError::NonCanonical { register: "KERNEL_GS_BASE", value: 1 << 47 }));
         assert_eq!(SwitchedMsr::KernelGsBase.check(1 << 47, 57), Ok(()));

@@ -25,9 +25,7 @@ struct Software {
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     pub(crate) fn run_guest(&mut self) -> Result<Exit<SvmExit>, EntryError> {
         loop {
-            // The guest's registers after an exit are valid; what the caller has changed since may not be, and then the
-            // processor may have overwritten them before it refused.
-            let exit = if self.guest.vmcb.is_any_dirty(CHECKED) { self.enter_changed() } else { self.enter() }?;
+            let exit = if self.may_be_refused() { self.enter_changed()? } else { self.enter()? };
             if exit.code != ExitCode::IRET || self.guest.nmi != NmiBlocking::Handling {
                 self.guest.nmi = self.guest.nmi.after_exit(self.guest.vmcb.read(save::RIP));
                 return Ok(Exit { kind: self.kind(exit), reason: exit });
@@ -37,14 +35,29 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         }
     }
 
+    /// Whether the caller has changed something since the last exit for which a processor can refuse an entry. What the
+    /// processor itself stored at an exit is valid.
+    fn may_be_refused(&self) -> bool {
+        let may_event = match self.guest.pending {
+            None | Some(Event::Interrupt(_) | Event::Nmi) => false,
+            // No #BR in 64-bit mode, for example.
+            Some(_) => true,
+        };
+        may_event || self.guest.vmcb.is_any_dirty(CHECKED)
+    }
+
+    /// An entry after which the guest's registers are as before if it was refused: a processor may have overwritten them, as
+    /// QEMU and Bochs do with those of the host.
     #[inline(never)]
     fn enter_changed(&mut self) -> Result<SvmExit, EntryError> {
         let before = self.guest.vmcb.snapshot();
-        let result = self.enter();
-        if result.is_err() {
+        self.enter().map_err(|error| {
             self.guest.vmcb.restore(&before);
-        }
-        result
+            match error {
+                EntryError::InvalidState { .. } => self.invalid_state(),
+                other => other,
+            }
+        })
     }
 
     fn enter(&mut self) -> Result<SvmExit, EntryError> {
@@ -226,9 +239,10 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     }
 
     fn refusal(&self, exit: SvmExit) -> EntryError {
-        if !exit.code.is_invalid() {
-            return EntryError::Refused { exit };
-        }
+        if exit.code.is_invalid() { self.invalid_state() } else { EntryError::Refused { exit } }
+    }
+
+    fn invalid_state(&self) -> EntryError {
         EntryError::InvalidState {
             cr0: self.read(save::CR0),
             cr3: self.read(save::CR3),
@@ -236,6 +250,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             efer: self.read(save::EFER),
             dr6: self.read(save::DR6),
             dr7: self.read(save::DR7),
+            event: self.pending(),
         }
     }
 }
@@ -272,7 +287,7 @@ pub enum EntryError {
     /// AMD APM vol. 2, section 15.5.1, "Basic Operation" (canonicalization and consistency checks).
     #[error(
         "invalid guest state: CR0 = {cr0:#x}, CR3 = {cr3:#x}, CR4 = {cr4:#x}, EFER = {efer:#x}, DR6 = {dr6:#x}, \
-         DR7 = {dr7:#x}"
+         DR7 = {dr7:#x}, event to deliver: {event:?}"
     )]
     InvalidState {
         /// CR0.
@@ -287,6 +302,8 @@ pub enum EntryError {
         dr6: u64,
         /// DR7.
         dr7: u64,
+        /// The event that the entry was to deliver.
+        event: Option<Event>,
     },
     /// The processor refused for another reason.
     #[error("the processor refused the entry: {exit}")]

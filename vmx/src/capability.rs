@@ -218,6 +218,9 @@ pub enum Unsupported {
     /// Secondary control "unrestricted guest" cannot be 1.
     #[error("this processor has no unrestricted guest: a guest cannot run in real mode or without paging")]
     UnrestrictedGuest,
+    /// Bit 54 of IA32_VMX_BASIC is 0. Every processor with unrestricted guest has it set.
+    #[error("this processor does not report the operands of INS and OUTS")]
+    InsOutsInformation,
     /// The processor has no INVEPT.
     #[error("this processor has no INVEPT")]
     Invept,

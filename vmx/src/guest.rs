@@ -4,6 +4,7 @@
 use core::cell::Cell;
 use core::ops::RangeInclusive;
 
+use x86::msr::IA32_EFER;
 use x86_virt_core::{
     ControlRegister, CpuState, Cr0, Cr4, DescriptorTable, Efer, Event, Exit, Frames, Gpa, Gprs, Gva, InjectError,
     Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, Permission, PortBitmap as _, Rflags, Segment,
@@ -190,12 +191,14 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         let real = cr4.into_bits() | self.parts.capabilities.raw().cr4_fixed0 | self.host.cr4() & MACHINE_CHECK_ENABLE;
         self.vmcs.put(field::GUEST_CR4, real);
         self.vmcs.put(field::CR4_READ_SHADOW, cr4.into_bits());
+        self.parts.mode = None;
     }
 
     /// EFER with the LMA that follows from LME and `cr0`, and the entry control that goes with it.
     fn write_efer(&mut self, efer: Efer, cr0: Cr0) {
         let efer = efer.with_lma(efer.lme() && cr0.pg());
         self.vmcs.put(field::GUEST_IA32_EFER, efer);
+        self.parts.mode = None;
         let controls = self.vmcs.get(field::ENTRY_CONTROLS).without(EntryControls::IA32E_MODE_GUEST);
         let mode = if efer.lma() { EntryControls::IA32E_MODE_GUEST } else { EntryControls::NONE };
         // SAFETY: the mode of the guest does not concern the host.
@@ -419,6 +422,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     fn set_dr7(&mut self, dr7: u64) {
         // Bit 10 is always 1, bits 12, 14 and 15 and the upper half are 0; GD would trap the guest's own accesses.
         self.vmcs.put(field::GUEST_DR7, dr7 & 0xffff_2fff | 0x400);
+        self.parts.mode = None;
     }
 
     fn xcr0(&self) -> u64 {
@@ -517,6 +521,10 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     }
 
     unsafe fn pass_host_msr(&mut self, msr: u32, access: MsrAccess) -> Result<(), MsrRangeError> {
+        if msr == IA32_EFER && access.writes() {
+            // The guest may enter 64-bit mode and enable SYSCALL without an exit.
+            self.parts.msrs.pass_all();
+        }
         self.parts.msr_bitmaps.set(msr, access, Permission::PassThrough)
     }
 

@@ -19,6 +19,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    #[inline]
     const fn new(carry: u8, zero: u8) -> Self {
         match (carry, zero) {
             (0, 0) => Self::Succeed,
@@ -33,6 +34,7 @@ macro_rules! pointer_instruction {
     ($($(#[$doc:meta])* $name:ident = $mnemonic:literal;)*) => {
         $(
             $(#[$doc])*
+            #[inline]
             pub(crate) unsafe fn $name(address: Hpa) -> Outcome {
                 let operand = address.get();
                 let (carry, zero): (u8, u8);
@@ -85,6 +87,7 @@ pointer_instruction! {
 /// # Safety
 ///
 /// The processor is in VMX root operation, and nothing relies on a VMCS that is active on it.
+#[inline]
 pub(crate) unsafe fn vmxoff() -> Outcome {
     let (carry, zero): (u8, u8);
     // SAFETY: the caller fulfils the condition above.
@@ -99,6 +102,7 @@ pub(crate) unsafe fn vmxoff() -> Outcome {
 /// # Safety
 ///
 /// The processor is in VMX root operation.
+#[inline]
 pub(crate) unsafe fn vmptrst() -> Hpa {
     let mut address = 0_u64;
     // SAFETY: the caller fulfils the condition above; the instruction stores eight bytes to `address`.
@@ -111,6 +115,7 @@ pub(crate) unsafe fn vmptrst() -> Hpa {
 /// # Safety
 ///
 /// The processor is in VMX root operation.
+#[inline]
 pub(crate) unsafe fn vmread(field: u32) -> (Outcome, u64) {
     let value;
     let (carry, zero): (u8, u8);
@@ -136,6 +141,7 @@ pub(crate) unsafe fn vmread(field: u32) -> (Outcome, u64) {
 ///
 /// - The processor is in VMX root operation.
 /// - The value is right for the field: see [`Access::Sensitive`](crate::field::Access::Sensitive).
+#[inline]
 pub(crate) unsafe fn vmwrite(field: u32, value: u64) -> Outcome {
     let (carry, zero): (u8, u8);
     // SAFETY: the caller fulfils the conditions above.
@@ -168,6 +174,7 @@ pub(crate) enum InveptType {
 /// # Safety
 ///
 /// The processor is in VMX root operation and supports INVEPT of this type.
+#[inline]
 pub(crate) unsafe fn invept(kind: InveptType, eptp: u64) -> Outcome {
     let descriptor = [eptp, 0];
     let kind: u64 = match kind {
@@ -199,6 +206,7 @@ pub(crate) unsafe fn invept(kind: InveptType, eptp: u64) -> Outcome {
 /// # Safety
 ///
 /// The code runs at privilege level 0 and the host's IDT has a handler for vector 2.
+#[inline]
 pub(crate) unsafe fn call_nmi_handler() {
     // SAFETY: the caller fulfils the condition above. The handler returns by IRET, keeps all registers, and runs on a
     // stack of its own (contract of `CpuPin`), so that the red zone is left alone.

@@ -14,6 +14,7 @@ pub(crate) struct Msrs {
     guest: [u64; 5],
     /// Those that the guest may write without an exit.
     passed: [bool; 5],
+    any_passed: bool,
 }
 
 /// What of the MSRs the guest can use in its present mode.
@@ -27,7 +28,7 @@ pub(crate) struct Usable {
 
 impl Msrs {
     pub(crate) const fn new() -> Self {
-        Self { host: [0; 5], guest: [0; 5], passed: [false; 5] }
+        Self { host: [0; 5], guest: [0; 5], passed: [false; 5], any_passed: false }
     }
 
     /// Takes the host's values, which stay as they are while the virtual processor is loaded (`CpuPin`).
@@ -52,11 +53,28 @@ impl Msrs {
     pub(crate) fn pass(&mut self, msr: SwitchedMsr) {
         if let Some((_, passed)) = MSRS.iter().zip(&mut self.passed).find(|(held, _)| **held == msr) {
             *passed = true;
+            self.any_passed = true;
         }
     }
 
+    /// Takes note that the guest may use all of them at any time.
+    pub(crate) const fn pass_all(&mut self) {
+        self.passed = [true; 5];
+        self.any_passed = true;
+    }
+
+    /// Whether the guest can use none of them.
+    #[inline]
+    fn none_usable(&self, usable: Usable) -> bool {
+        !usable.long_mode && !usable.syscall && !self.any_passed
+    }
+
     /// Writes the guest's values where they differ from the host's and the guest can use them.
+    #[inline]
     pub(crate) fn enter(&self, host: Host<'_>, usable: Usable) {
+        if self.none_usable(usable) {
+            return;
+        }
         for (((msr, guest), own), passed) in MSRS.iter().zip(self.guest).zip(self.host).zip(self.passed) {
             if guest != own && usable.needs(*msr, passed) {
                 // SAFETY: a processor with 64-bit mode has the MSR; `Vcpu::set_msr` and the guest's own WRMSR let only
@@ -67,7 +85,11 @@ impl Msrs {
     }
 
     /// Takes the guest's values where it can have changed them, and writes the host's.
+    #[inline]
     pub(crate) fn leave(&mut self, host: Host<'_>, usable: Usable) {
+        if self.none_usable(usable) {
+            return;
+        }
         let values = self.guest.iter_mut().zip(self.host).zip(self.passed);
         for (msr, ((guest, own), passed)) in MSRS.iter().zip(values) {
             if !usable.needs(*msr, passed) {

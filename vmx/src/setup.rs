@@ -81,6 +81,9 @@ fn secondary(capabilities: &Capabilities, config: &VcpuConfig) -> Result<Seconda
     if !may_be_one.contains(SecondaryControls::UNRESTRICTED_GUEST) {
         return Err(Unsupported::UnrestrictedGuest);
     }
+    if !capabilities.basic().ins_outs_information() {
+        return Err(Unsupported::InsOutsInformation);
+    }
     let ept = capabilities.ept();
     if !ept.invept() || !(ept.invept_single_context() || ept.invept_all_contexts()) {
         return Err(Unsupported::Invept);
@@ -168,6 +171,11 @@ pub(crate) mod tests {
         assert_eq!(Controls::new(&Capabilities::from_raw(without_secondary), &config).unwrap_err(), Unsupported::Ept);
         let without_invept = RawCapabilities { ept_vpid: 0x6141, ..HASWELL };
         assert_eq!(Controls::new(&Capabilities::from_raw(without_invept), &config).unwrap_err(), Unsupported::Invept);
+        let without_ins_outs = RawCapabilities { basic: HASWELL.basic & !(1 << 54), ..HASWELL };
+        assert_eq!(
+            Controls::new(&Capabilities::from_raw(without_ins_outs), &config).unwrap_err(),
+            Unsupported::InsOutsInformation
+        );
         let without_pat = RawCapabilities { true_exit: 0x0073_ffff_0003_6dfb, ..HASWELL };
         let error = Controls::new(&Capabilities::from_raw(without_pat), &config).unwrap_err();
         assert_eq!(error.to_string(), "the primary VM-exit control bit 18 (SAVE_IA32_PAT) cannot be 1");

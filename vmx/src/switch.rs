@@ -39,6 +39,7 @@ impl Switch {
     /// - A VMCS is current, with controls that keep the host whole, the state of this host, and [`vm_exit`] as HOST_RIP.
     /// - `launched` tells whether VMLAUNCH has been executed for it, and `host_rsp` its HOST_RSP.
     /// - Interrupts are disabled.
+    #[inline]
     pub(crate) unsafe fn enter(&mut self, fpu: &mut FpuSwitch) -> Outcome {
         self.fpu = fpu;
         // SAFETY: the caller fulfils the conditions; `self` and `fpu` live until the call returns.

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "enters the guest")]
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
-use x86_virt_core::{AddressSpace, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig};
+use x86_virt_core::{AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig};
 use x86_virt_ept::EptFormat;
 
 use crate::access::{FieldError, VmcsRead, VmcsWrite};
@@ -61,6 +61,8 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) io_bitmaps: IoBitmaps<A>,
     pub(crate) primary: PrimaryControls,
     pub(crate) cache: Cache,
+    /// What of the guest's mode the world switch needs; `None` if the VMCS must be asked.
+    pub(crate) mode: Option<Mode>,
     pub(crate) cr2: u64,
     pub(crate) cr8: u64,
     /// What the next entry delivers.
@@ -69,6 +71,27 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) reason: ExitReason,
     /// The generation of `space` that this processor has invalidated for; 0 if for none.
     seen: u64,
+}
+
+/// What of the guest's mode the world switch needs. The guest cannot change it without an exit: CR0, CR4, EFER and DR7 are
+/// intercepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mode {
+    usable: Usable,
+    osxsave: Osxsave,
+    dr7: u64,
+}
+
+impl Mode {
+    fn read(vmcs: &impl VmcsRead) -> Self {
+        let efer = vmcs.get(field::GUEST_IA32_EFER);
+        let osxsave = Cr4::from(vmcs.get(field::CR4_READ_SHADOW)).osxsave();
+        Self {
+            usable: Usable { long_mode: efer.lma(), syscall: efer.sce() },
+            osxsave: if osxsave { Osxsave::Enabled } else { Osxsave::Disabled },
+            dr7: vmcs.get(field::GUEST_DR7),
+        }
+    }
 }
 
 /// A virtual processor whose VMCS is clear, so that it may be loaded on any processor.
@@ -108,6 +131,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             io_bitmaps: IoBitmaps::new(frames)?,
             primary: controls.primary,
             cache: Cache::default(),
+            mode: None,
             cr2: 0,
             cr8: 0,
             event: None,
@@ -183,6 +207,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     ///
     /// RIP, RSP and RFLAGS are cached: use the methods of [`Vcpu`](x86_virt_core::Vcpu) for them.
     pub const fn vmcs_mut(&mut self) -> &mut CurrentVmcs<'r, A> {
+        self.parts.mode = None;
         &mut self.vmcs
     }
 
@@ -244,12 +269,9 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     /// The world switch with all state that is not in the VMCS. Interrupts are disabled.
     fn switch(&mut self) -> Outcome {
         let parts = &mut self.parts;
-        let efer = self.vmcs.get(field::GUEST_IA32_EFER);
-        let usable = Usable { long_mode: efer.lma(), syscall: efer.sce() };
-        let osxsave = x86_virt_core::Cr4::from(self.vmcs.get(field::CR4_READ_SHADOW)).osxsave();
-        let osxsave = if osxsave { Osxsave::Enabled } else { Osxsave::Disabled };
+        let Mode { usable, osxsave, dr7 } = *parts.mode.get_or_insert_with(|| Mode::read(&self.vmcs));
         parts.msrs.enter(self.host, usable);
-        let debug = HostDebug::enter(self.host, &parts.debug, self.vmcs.get(field::GUEST_DR7));
+        let debug = HostDebug::enter(self.host, &parts.debug, dr7);
         if self.host.cr2() != parts.cr2 {
             // SAFETY: the host reads CR2 only in its page-fault handler, right after a fault.
             unsafe { self.host.set_cr2(parts.cr2) };

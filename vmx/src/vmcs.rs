@@ -133,12 +133,14 @@ fn clear<A: Frames>(vmcs: &Vmcs<A>) -> Result<(), VmFail> {
 }
 
 impl<A: Frames> VmcsRead for CurrentVmcs<'_, A> {
+    #[inline]
     fn read_raw(&self, field: Encoding) -> Result<u64, VmFail> {
         // SAFETY: the processor is in VMX root operation while this lives.
         let (outcome, value) = unsafe { instructions::vmread(field.get()) };
         check(outcome).map(|()| value)
     }
 
+    #[cold]
     fn note(&self, failure: FieldError) {
         if self.fault.get().is_none() {
             self.fault.set(Some(failure));
@@ -147,6 +149,7 @@ impl<A: Frames> VmcsRead for CurrentVmcs<'_, A> {
 }
 
 impl<A: Frames> VmcsWrite for CurrentVmcs<'_, A> {
+    #[inline]
     unsafe fn write_raw(&mut self, field: Encoding, value: u64) -> Result<(), VmFail> {
         // SAFETY: the processor is in VMX root operation while this lives; the caller promises that the value is right.
         check(unsafe { instructions::vmwrite(field.get(), value) })
@@ -154,6 +157,7 @@ impl<A: Frames> VmcsWrite for CurrentVmcs<'_, A> {
 }
 
 /// The error of an instruction that needs a current VMCS to tell it.
+#[inline]
 pub(crate) fn check(outcome: Outcome) -> Result<(), VmFail> {
     match outcome {
         Outcome::Succeed => Ok(()),
@@ -163,6 +167,7 @@ pub(crate) fn check(outcome: Outcome) -> Result<(), VmFail> {
 }
 
 /// The VM-instruction error of the current VMCS.
+#[cold]
 pub(crate) fn last_error() -> crate::InstructionError {
     // SAFETY: only called after a VMX instruction failed with VMfailValid, which it does in VMX root operation only.
     let (_, number) = unsafe { instructions::vmread(field::VM_INSTRUCTION_ERROR.encoding().get()) };

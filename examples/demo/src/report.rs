@@ -16,7 +16,6 @@ pub(crate) struct Report {
     exits: BTreeMap<&'static str, u64>,
     line: String,
     last_line: String,
-    started: Option<u64>,
     /// Instructions and exits of the measured loop.
     measured: Option<(u64, u64)>,
 }
@@ -53,7 +52,6 @@ impl Report {
             exits: BTreeMap::new(),
             line: String::new(),
             last_line: String::new(),
-            started: None,
             measured: None,
         }
     }
@@ -61,7 +59,7 @@ impl Report {
     /// Counts an exit, and prints it if that is wanted.
     pub(crate) fn exit<R: Debug + Display>(&mut self, exit: &Exit<R>) {
         *self.exits.entry(exit.kind.name()).or_default() += 1;
-        if self.trace && self.started.is_none() {
+        if self.trace {
             match exit.kind {
                 ExitKind::Io(io) => println!("cpu{}: exit: {} ({io})", self.processor, exit.reason),
                 kind => println!("cpu{}: exit: {} ({kind:?})", self.processor, exit.reason),
@@ -94,15 +92,10 @@ impl Report {
         );
     }
 
-    pub(crate) fn start_measuring(&mut self) {
-        self.started = Some(machine::tsc());
-    }
-
-    pub(crate) fn stop_measuring(&mut self, exits: u64) {
-        let now = machine::tsc();
-        if let Some(started) = self.started.take() {
-            self.measured = Some((now - started, exits));
-        }
+    /// Takes note of what so many exits cost, in ticks of the time-stamp counter: executed instructions on these machines.
+    pub(crate) fn measured(&mut self, instructions: u64, exits: u64) {
+        self.measured = Some((instructions, exits));
+        *self.exits.entry(ExitKind::Cpuid.name()).or_default() += exits;
     }
 
     /// Prints the table of exits and the cost of one.
