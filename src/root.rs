@@ -64,7 +64,7 @@ impl<'p, A: Frames> Root<'p, A> {
             #[cfg(feature = "vmx")]
             (Self::Vmx(root), Space::Ept(space)) => AnyVcpu::Vmx(x86_virt_vmx::VmxVcpu::new(root, space, config)?),
             #[cfg(feature = "svm")]
-            (Self::Svm(root), Space::Npt(space)) => AnyVcpu::Svm(x86_virt_svm::SvmVcpu::new(root, space, config)?),
+            (Self::Svm(root), Space::Npt(space)) => AnyVcpu::Svm(x86_virt_svm::SvmVcpu::new(root, space, *config)?),
             #[cfg(all(feature = "vmx", feature = "svm"))]
             _ => return Err(CreateError::OtherVendorsSpace),
         })
@@ -74,7 +74,7 @@ impl<'p, A: Frames> Root<'p, A> {
     pub fn features(&self) -> impl Iterator<Item = &'static str> {
         #[cfg(feature = "vmx")]
         let vmx = match self {
-            Self::Vmx(root) => Some(root.capabilities().features()),
+            Self::Vmx(root) => Some(root.capabilities().feature_names()),
             #[cfg(feature = "svm")]
             Self::Svm(_) => None,
         };
@@ -82,7 +82,7 @@ impl<'p, A: Frames> Root<'p, A> {
         let vmx = None::<core::iter::Empty<&'static str>>;
         #[cfg(feature = "svm")]
         let svm = match self {
-            Self::Svm(root) => Some(root.capabilities().features()),
+            Self::Svm(root) => Some(root.capabilities().feature_names()),
             #[cfg(feature = "vmx")]
             Self::Vmx(_) => None,
         };
@@ -185,7 +185,7 @@ impl CreateError {
             #[cfg(feature = "vmx")]
             Self::Vmx(error) => matches!(error, x86_virt_vmx::CreateError::Unsupported(_)),
             #[cfg(feature = "svm")]
-            Self::Svm(error) => matches!(error, x86_virt_svm::CreateError::Unsupported(_)),
+            Self::Svm(error) => matches!(error, x86_virt_svm::CreateError::Load(_)),
         }
     }
 }

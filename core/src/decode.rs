@@ -38,14 +38,11 @@ pub fn at_rip<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Result<Decoded, S
     let start = linear::address(vcpu, SegmentRegister::Cs, rip);
     let mut bytes = [0; MAX_INSTRUCTION];
     // The instruction may end right before a page that is not mapped.
-    let mut length = 0;
-    for (offset, byte) in (0_u64..).zip(&mut bytes) {
-        let address = Gva::new(start.wrapping_add(offset));
-        if linear::read(vcpu, memory, address, core::slice::from_mut(byte)).is_err() {
-            break;
-        }
-        length += 1;
-    }
+    let here = linear::to_page_end(start).min(MAX_INSTRUCTION);
+    let (first, second) = bytes.split_at_mut(here);
+    linear::read(vcpu, memory, Gva::new(start), first).map_err(|_| failed)?;
+    let next_page = Gva::new(start.wrapping_add(u64::try_from(here).unwrap_or(0)));
+    let length = if linear::read(vcpu, memory, next_page, second).is_ok() { MAX_INSTRUCTION } else { here };
     let fetched = bytes.get(..length).ok_or(failed)?;
     decode(fetched, bitness, rip).ok_or(failed)
 }

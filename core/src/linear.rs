@@ -65,7 +65,7 @@ pub(crate) fn write<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, gva: Gva, data
 }
 
 /// Bytes from `address` to the end of its 4 KiB page.
-fn to_page_end(address: u64) -> usize {
+pub(crate) fn to_page_end(address: u64) -> usize {
     usize::try_from(4096 - (address & 0xfff)).unwrap_or(4096)
 }
 

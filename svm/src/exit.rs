@@ -58,10 +58,10 @@ pub(crate) struct Instruction {
     pub(crate) address_size: Option<AddressSize>,
 }
 
-/// The kind of `exit`. `decode` is called only where the processor has not said all.
-pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
-    let code = exit.code;
-    match code {
+/// The kind of an exit whose code says all.
+#[inline]
+pub(crate) const fn plain(code: ExitCode) -> Option<ExitKind> {
+    Some(match code {
         ExitCode::INTR => ExitKind::HostInterrupt,
         ExitCode::NMI => ExitKind::HostNmi,
         ExitCode::INIT => ExitKind::Init,
@@ -69,9 +69,6 @@ pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Opt
         ExitCode::CPUID => ExitKind::Cpuid,
         ExitCode::HLT | ExitCode::IDLE_HLT => ExitKind::Hlt,
         ExitCode::VMMCALL => ExitKind::Hypercall,
-        ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), guest, decode),
-        ExitCode::MSR => msr(exit.info1, guest.gprs),
-        ExitCode::NPF => nested_fault(exit),
         ExitCode::SHUTDOWN => ExitKind::Shutdown,
         ExitCode::XSETBV => ExitKind::Xsetbv,
         ExitCode::RDTSC => ExitKind::Rdtsc,
@@ -90,11 +87,21 @@ pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Opt
         | ExitCode::CLGI
         | ExitCode::SKINIT
         | ExitCode::INVLPGA => ExitKind::Virtualization,
-        _ => match code.get() {
+        _ => return None,
+    })
+}
+
+/// The kind of `exit`. `decode` is called only where the processor has not said all.
+pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    match exit.code {
+        ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), guest, decode),
+        ExitCode::MSR => msr(exit.info1, guest.gprs),
+        ExitCode::NPF => nested_fault(exit),
+        code => match code.get() {
             0x00..=0x1f => control_register(exit, guest, decode),
             0x20..=0x3f => debug_register(exit, guest, decode),
             0x40..=0x5f => exception(exit, guest),
-            _ => ExitKind::Vendor,
+            _ => plain(code).unwrap_or(ExitKind::Vendor),
         },
     }
 }

@@ -35,6 +35,7 @@ mod debug;
 mod exit;
 mod exit_code;
 mod exit_info;
+mod feature;
 #[cfg(target_arch = "x86_64")]
 mod guest;
 #[cfg(target_arch = "x86_64")]
@@ -65,6 +66,8 @@ pub use capability::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
 pub use exit::SvmExit;
 pub use exit_code::ExitCode;
 pub use exit_info::{IoioInfo, MoveInfo, NpfInfo};
+#[cfg(target_arch = "x86_64")]
+pub use feature::has_svm;
 pub use intercept::InterceptSet;
 #[cfg(target_arch = "x86_64")]
 pub use parked::{LoadError, LoadRefused, ParkedVcpu};

@@ -30,7 +30,7 @@ pub struct SvmRoot<'p, A: Frames> {
     processor: Processor<A>,
     previous_hsave: u64,
     /// The processor writes to it at each VMRUN.
-    _host_save_area: Frame<A>,
+    host_save_area: Frame<A>,
 }
 
 /// What a virtual processor needs of the physical one.
@@ -53,7 +53,7 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
     ///
     /// [`EnterError`]; nothing is changed then.
     #[expect(unsafe_code, reason = "writes EFER and VM_HSAVE_PA")]
-    pub fn enter(pin: &'p impl CpuPin, frames: &A) -> Result<Self, EnterError> {
+    pub fn enter<P: CpuPin + ?Sized>(pin: &'p P, frames: &A) -> Result<Self, EnterError> {
         let host = Host::new(pin);
         let capabilities = Capabilities::new(RawCpuid::read())?;
         // SAFETY: every processor with SVM has VM_CR: AMD APM vol. 2, section 15.30.1, "VM_CR MSR (C001_0114h)".
@@ -74,7 +74,7 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let mut processor =
             Processor { capabilities, asids: Asids::new(capabilities.asids()), host_state, fs_base: 0, gs_base: 0 };
         processor.save_host_state(host);
-        Ok(Self { host, processor, previous_hsave, _host_save_area: save_area })
+        Ok(Self { host, processor, previous_hsave, host_save_area: save_area })
     }
 
     /// Turns SVM off again, as dropping does.
@@ -84,6 +84,12 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
     #[must_use]
     pub const fn capabilities(&self) -> &Capabilities {
         &self.processor.capabilities
+    }
+
+    /// The allocator.
+    #[must_use]
+    pub const fn frames(&self) -> &A {
+        self.host_save_area.frames()
     }
 
     /// The format of nested page tables for guests on this processor.

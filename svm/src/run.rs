@@ -78,7 +78,6 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             info1: vmcb.read(control::EXITINFO1),
             info2: vmcb.read(control::EXITINFO2),
         };
-        vmcb.write(control::EVENTINJ, EventInjection::new());
         if exit.code.is_refusal() {
             self.undo_event(nmi, software);
             return Err(self.refusal(exit));
@@ -153,6 +152,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
 
     /// After an entry that was refused: the event still waits.
     fn undo_event(&mut self, nmi: NmiBlocking, software: Option<Software>) {
+        self.guest.vmcb.write(control::EVENTINJ, EventInjection::new());
         if self.guest.nmi != nmi {
             self.guest.nmi = nmi;
             self.set_intercepted(ExitCode::IRET, Wanted::No);
@@ -165,8 +165,12 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// After an exit: what was being delivered waits for the next entry.
     fn finish_event(&mut self, exit: SvmExit, software: Option<Software>) {
         let vmcb = &mut self.guest.vmcb;
-        let interrupted = vmcb.read(control::EXITINTINFO).event().filter(|_| exit.code != ExitCode::SHUTDOWN);
-        self.guest.pending = interrupted.map(|event| match software {
+        if self.guest.pending.take().is_some() {
+            vmcb.write(control::EVENTINJ, EventInjection::new());
+        }
+        let interrupted = vmcb.read(control::EXITINTINFO);
+        let event = if interrupted.v() && exit.code != ExitCode::SHUTDOWN { interrupted.event() } else { None };
+        self.guest.pending = event.map(|event| match software {
             Some(software) if is_same(event, software.event) && vmcb.read(save::RIP) == software.next => {
                 vmcb.write(save::RIP, software.rip);
                 software.event
@@ -197,6 +201,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     }
 
     fn kind(&self, exit: SvmExit) -> ExitKind {
+        if let Some(kind) = exit::plain(exit.code) {
+            return kind;
+        }
         let guest = Guest {
             gprs: &self.guest.gprs,
             is_protected: Cr0::from(self.read(save::CR0)).pe(),

@@ -10,10 +10,10 @@ impl Capabilities {
     /// use x86_virt_vmx::{Capabilities, RawCapabilities};
     ///
     /// let raw = RawCapabilities { secondary: 0x0000_0082_0000_0000, ept_vpid: 1 << 17, ..RawCapabilities::default() };
-    /// let features: Vec<_> = Capabilities::from_raw(raw).features().collect();
+    /// let features: Vec<_> = Capabilities::from_raw(raw).feature_names().collect();
     /// assert_eq!(features, ["extended page tables (EPT)", "unrestricted guest", "EPT pages of 1 GiB"]);
     /// ```
-    pub fn features(&self) -> impl Iterator<Item = &'static str> {
+    pub fn feature_names(&self) -> impl Iterator<Item = &'static str> {
         let pin = PinControls::from_bits(self.pin().may_be_one());
         let secondary = SecondaryControls::from_bits(self.secondary().may_be_one());
         let ept = self.ept();

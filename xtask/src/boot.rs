@@ -71,7 +71,8 @@ impl Boot<'_> {
     fn prepare(&self, folder: &Path) -> io::Result<Command> {
         fs::create_dir_all(folder)?;
         let cpus = format!("cpus={}", self.cpus);
-        let arguments: Vec<_> = core::iter::once(cpus.as_str()).chain(self.arguments.iter().copied()).collect();
+        let arguments: Vec<_> =
+            core::iter::once(cpus.as_str()).chain(self.machine.quirk()).chain(self.arguments.iter().copied()).collect();
         fs::write(folder.join(COMMAND_LINE_FILE), image::command_line(&arguments.join(" ")))?;
         let mut command = match self.machine.emulator {
             Emulator::Bochs => bochs::command(folder, &self.machine.cpu, self.cpus)?,

@@ -79,6 +79,16 @@ const QEMU: [&str; 11] = [
 const QEMU_SVM: &str = ",+svm";
 
 impl Machine {
+    /// What the image must know of the emulator.
+    ///
+    /// Bochs 2.7 does not look at the SHUTDOWN intercept of SVM: it stops at a guest's triple fault.
+    pub(crate) const fn quirk(&self) -> Option<&'static str> {
+        match (self.emulator, self.vendor) {
+            (Emulator::Bochs, Vendor::Amd) => Some("no-shutdown-exit"),
+            _ => None,
+        }
+    }
+
     /// Bochs with this processor.
     pub(crate) fn bochs(cpu: &str, vendor: Vendor) -> Self {
         Self { emulator: Emulator::Bochs, cpu: cpu.to_owned(), vendor }

@@ -142,9 +142,15 @@ fn hypercall<V: Vcpu, M>(vcpu: &mut V, guest: &mut Guest<'_, M>) -> Result<(), R
         2 => vcpu.inject(Event::Exception(Exception::general_protection(0x18)))?,
         3 => vcpu.inject(Event::Nmi)?,
         4 => measure(vcpu, &mut *guest.devices.report, argument)?,
+        5 => vcpu.gprs_mut().rax = u64::from(may_shut_down()),
         number => return Err(RunError::UnknownHypercall(number)),
     }
     Ok(())
+}
+
+/// Whether a triple fault of the guest ends a run: the launcher knows one emulator that it stops instead.
+pub(crate) fn may_shut_down() -> bool {
+    machine::arg("no-shutdown-exit").is_none()
 }
 
 /// Measures so many exits because of CPUID, handled as shortly as can be.

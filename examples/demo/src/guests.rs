@@ -39,7 +39,8 @@ pub(crate) fn long_mode(root: &mut Root<'_, Frames>, report: &mut Report) -> Res
     vcpu.set_state(&CpuState::long_mode(LONG_MODE_CODE, LONG_MODE_STACK, LONG_MODE_TABLES))?;
     vcpu.pass_msr(SwitchedMsr::KernelGsBase, MsrAccess::ReadWrite);
     let mut guest = Guest::new(&space, ram, report);
-    expect(Ending::Shutdown, exit_loop::run(&mut vcpu, &mut guest)?)?;
+    let ending = if exit_loop::may_shut_down() { Ending::Shutdown } else { Ending::Halted };
+    expect(ending, exit_loop::run(&mut vcpu, &mut guest)?)?;
     if vcpu.msr(SwitchedMsr::KernelGsBase) != 0x3333_1111_2222 {
         return Err("the guest's KERNEL_GS_BASE was lost".into());
     }

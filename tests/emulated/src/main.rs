@@ -1,2 +1,53 @@
-//! placeholder
-fn main() {}
+//! Tests of the library on the bare machine, from one source for Intel and AMD processors.
+//!
+//! With `expect=unsupported` the processor lacks something that a virtual processor needs, and the tests of the errors run.
+//! With `only=NAME`, only tests whose names contain it.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod bench;
+mod exit_table;
+mod exits;
+mod guest;
+mod harness;
+mod registers;
+
+use bench::Bench;
+use harness::{On, Test};
+use machine::Verdict;
+
+machine::entry!(main);
+
+/// Defines the list of tests.
+macro_rules! tests {
+    ($($module:ident { $($name:ident: $on:expr,)* })*) => {
+        &[$($(Test {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            on: $on,
+            run: $module::$name,
+        },)*)*]
+    };
+}
+
+const TESTS: &[Test] = tests! {
+    exits {
+        long_mode: On::Every,
+        protected_mode: On::Every,
+        real_mode: On::Every,
+        next_rip_at_the_end_of_a_segment: On::Every,
+        vendor_kinds_keep_their_reason: On::Every,
+    }
+};
+
+fn main() -> Verdict {
+    bench::take_memory();
+    machine::on_every_processor(run);
+    harness::verdict()
+}
+
+fn run(processor: usize) {
+    let bench = Bench::new(processor);
+    harness::run(&bench, TESTS);
+}

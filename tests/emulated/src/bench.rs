@@ -1,0 +1,109 @@
+//! What each processor has to test with: frames, memory for a guest, and the promises about the machine.
+#![expect(unsafe_code, reason = "promises about the machine")]
+
+use machine::memory;
+use x86_virt::{CpuPin, DirectMap, FramePool, GuestRam, Hpa, Root};
+
+use crate::harness::Outcome;
+
+/// Frames of one processor: a guest of 4 GiB in pages of 4 KiB takes 2053.
+pub(crate) const POOL_FRAMES: usize = 2304;
+const POOL_BYTES: u64 = 2304 * 4096;
+const POOLS: u64 = 0x0200_0000;
+
+/// Bytes of guest memory of one processor, aligned to its size.
+pub(crate) const RAM_BYTES: u64 = 0x20_0000;
+
+/// The machine's memory is mapped one to one.
+///
+/// SAFETY: `machine` maps the first 4 GiB one to one for ever, and RAM ends at 512 MiB.
+const DIRECT_MAP: DirectMap = unsafe { DirectMap::new(0, Hpa::new(0x2000_0000)) };
+
+type Pool = FramePool<POOL_FRAMES>;
+
+/// The allocator that the library takes frames from.
+pub(crate) type Frames = &'static Pool;
+
+const fn base(processor: u64) -> Hpa {
+    Hpa::new(POOLS + processor * POOL_BYTES)
+}
+
+const fn pool(processor: u64) -> Pool {
+    Pool::new(base(processor), DIRECT_MAP)
+}
+
+static FRAMES: [Pool; machine::MAX_PROCESSORS] =
+    [pool(0), pool(1), pool(2), pool(3), pool(4), pool(5), pool(6), pool(7)];
+
+/// This processor: `machine` runs one context on each, for ever.
+#[derive(Debug)]
+pub(crate) struct ThisProcessor;
+
+// SAFETY: the code runs at privilege level 0 in 64-bit mode, and `machine` never moves it. Nothing else on the machine uses
+// virtualization. Tests that change registers which the contract names do so while no root is entered. CR0.TS and EM are 0.
+// NMIs have a stack of their own, and their handler, a few lines of assembly, only counts.
+unsafe impl CpuPin for ThisProcessor {}
+
+/// What a processor has to test with.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) processor: usize,
+    pub(crate) frames: Frames,
+    ram: GuestRam<'static>,
+    pub(crate) pin: ThisProcessor,
+}
+
+impl Bench {
+    /// Takes what `processor` needs from the machine, once.
+    pub(crate) fn new(processor: usize) -> Self {
+        let index = u64::try_from(processor).expect("there are few processors");
+        let frames = FRAMES.get(processor).expect("there are pools for all processors");
+        let start = base(index);
+        let end = base(index + 1);
+        // SAFETY: the memory belongs to this pool alone: `take_memory` has taken it for all of them.
+        unsafe { frames.donate(start..end) }.expect("the range is the pool's");
+        let ram = guest_ram(RAM_BYTES, RAM_BYTES);
+        Self { processor, frames, ram, pin: ThisProcessor }
+    }
+
+    /// Enables virtualization on this processor.
+    pub(crate) fn enter(&self) -> Outcome<Root<'_, Frames>> {
+        Ok(Root::enter(&self.pin, &self.frames)?)
+    }
+
+    /// 2 MiB of memory for a guest, filled with zeros. It is the same each time.
+    pub(crate) fn ram(&self) -> GuestRam<'static> {
+        self.ram.fill(0);
+        self.ram
+    }
+
+    pub(crate) fn free_frames(&self) -> usize {
+        self.frames.free_frames()
+    }
+}
+
+/// Takes the memory of the pools of all processors.
+pub(crate) fn take_memory() {
+    let processors = u64::try_from(machine::processors()).expect("there are few processors");
+    let bytes = usize::try_from(processors * POOL_BYTES).expect("usize has 64 bits");
+    memory::take_at(POOLS, bytes).expect("the machine has this memory");
+}
+
+/// Takes `bytes` of memory for guests for good.
+pub(crate) fn guest_ram(bytes: u64, align: u64) -> GuestRam<'static> {
+    let size = usize::try_from(bytes).expect("usize has 64 bits");
+    let align = usize::try_from(align).expect("usize has 64 bits");
+    ram(&memory::take_zeroed(size, align).expect("the machine has enough memory"))
+}
+
+/// Takes the `bytes` of memory at `address` for guests, once.
+pub(crate) fn guest_ram_at(address: u64, bytes: u64) -> GuestRam<'static> {
+    let size = usize::try_from(bytes).expect("usize has 64 bits");
+    ram(&memory::take_at(address, size).expect("the machine has this memory"))
+}
+
+fn ram(region: &memory::Region) -> GuestRam<'static> {
+    let bytes = u64::try_from(region.len()).expect("u64 has 64 bits");
+    // SAFETY: `machine` gives the region to nobody else, and maps it one to one for ever.
+    unsafe { GuestRam::new(region.as_ptr(), Hpa::new(region.address()), bytes) }.expect("regions are aligned")
+}
