@@ -13,6 +13,10 @@ use x86_virt_core::{
 /// [`Root::vcpu`](crate::Root::vcpu) makes it. Code that is generic over [`Vcpu`] runs it as it runs the vendors' own.
 #[derive(Debug)]
 #[non_exhaustive]
+#[cfg_attr(
+    all(feature = "vmx", feature = "svm"),
+    expect(clippy::large_enum_variant, reason = "there is no allocator to box the larger one")
+)]
 pub enum AnyVcpu<'r, 's, 'm, A: Frames> {
     /// Intel VMX.
     #[cfg(feature = "vmx")]

@@ -93,7 +93,7 @@ pub struct RawCapabilities {
     pub cr4_fixed1: u64,
     /// IA32_VMX_EPT_VPID_CAP, or 0 if there is neither EPT nor VPID.
     pub ept_vpid: u64,
-    /// Bits of a physical address: CPUID.80000008H:EAX[7:0].
+    /// Bits of a physical address: bits 7:0 of EAX of CPUID leaf 80000008H.
     pub physical_address_width: u8,
 }
 
@@ -248,7 +248,7 @@ mod hardware {
         x86::cpuid::CpuId::new().get_feature_info().is_some_and(|features| features.has_vmx())
     }
 
-    /// CPUID.80000008H:EAX[7:0], or 36 if there is no such leaf.
+    /// Bits 7:0 of EAX of CPUID leaf 80000008H, or 36 if there is no such leaf.
     fn physical_address_width() -> u8 {
         x86::cpuid::CpuId::new()
             .get_processor_capacity_feature_info()

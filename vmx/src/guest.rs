@@ -517,6 +517,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         // The bitmaps cover all of them.
         if self.parts.msr_bitmaps.set(msr.number(), access, Permission::PassThrough).is_ok() {
             self.parts.msrs.pass(msr);
+            self.parts.mode = None;
         }
     }
 
@@ -524,6 +525,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         if msr == IA32_EFER && access.writes() {
             // The guest may enter 64-bit mode and enable SYSCALL without an exit.
             self.parts.msrs.pass_all();
+            self.parts.mode = None;
         }
         self.parts.msr_bitmaps.set(msr, access, Permission::PassThrough)
     }

@@ -1,7 +1,7 @@
 //! MSRs that no VMCS field holds: STAR, LSTAR, CSTAR, SFMASK and KERNEL_GS_BASE.
 #![expect(unsafe_code, reason = "writes MSRs")]
 
-use x86_virt_core::{Host, SwitchedMsr};
+use x86_virt_core::{Efer, Host, SwitchedMsr};
 
 /// The MSRs, in the order of the arrays below.
 const MSRS: [SwitchedMsr; 5] =
@@ -12,23 +12,28 @@ const MSRS: [SwitchedMsr; 5] =
 pub(crate) struct Msrs {
     host: [u64; 5],
     guest: [u64; 5],
-    /// Those that the guest may write without an exit.
-    passed: [bool; 5],
-    any_passed: bool,
+    /// Those that the guest may access without an exit.
+    passed: Set,
 }
 
-/// What of the MSRs the guest can use in its present mode.
+/// Some of the MSRs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Usable {
-    /// EFER.LMA: 64-bit code has SWAPGS, which exchanges KERNEL_GS_BASE.
-    pub(crate) long_mode: bool,
-    /// EFER.SCE: SYSCALL and SYSRET use the others.
-    pub(crate) syscall: bool,
+pub(crate) struct Set([bool; 5]);
+
+impl Set {
+    const NONE: Self = Self([false; 5]);
+    const ALL: Self = Self([true; 5]);
+
+    fn insert(&mut self, msr: SwitchedMsr) {
+        for (is_in, held) in self.0.iter_mut().zip(MSRS) {
+            *is_in |= held == msr;
+        }
+    }
 }
 
 impl Msrs {
     pub(crate) const fn new() -> Self {
-        Self { host: [0; 5], guest: [0; 5], passed: [false; 5], any_passed: false }
+        Self { host: [0; 5], guest: [0; 5], passed: Set::NONE }
     }
 
     /// Takes the host's values, which stay as they are while the virtual processor is loaded (`CpuPin`).
@@ -49,53 +54,50 @@ impl Msrs {
         }
     }
 
-    /// Takes note that the guest may write `msr` without an exit.
+    /// Takes note that the guest may access `msr` without an exit.
     pub(crate) fn pass(&mut self, msr: SwitchedMsr) {
-        if let Some((_, passed)) = MSRS.iter().zip(&mut self.passed).find(|(held, _)| **held == msr) {
-            *passed = true;
-            self.any_passed = true;
-        }
+        self.passed.insert(msr);
     }
 
     /// Takes note that the guest may use all of them at any time.
     pub(crate) const fn pass_all(&mut self) {
-        self.passed = [true; 5];
-        self.any_passed = true;
+        self.passed = Set::ALL;
     }
 
-    /// Whether the guest can use none of them.
-    #[inline]
-    fn none_usable(&self, usable: Usable) -> bool {
-        !usable.long_mode && !usable.syscall && !self.any_passed
-    }
-
-    /// Writes the guest's values where they differ from the host's and the guest can use them.
-    #[inline]
-    pub(crate) fn enter(&self, host: Host<'_>, usable: Usable) {
-        if self.none_usable(usable) {
-            return;
+    /// The MSRs that the guest can use. EFER.LMA: 64-bit code has SWAPGS, which exchanges KERNEL_GS_BASE. EFER.SCE: SYSCALL
+    /// and SYSRET use the others.
+    pub(crate) fn usable(&self, efer: Efer) -> Set {
+        let mut usable = self.passed;
+        for msr in MSRS {
+            if if msr == SwitchedMsr::KernelGsBase { efer.lma() } else { efer.sce() } {
+                usable.insert(msr);
+            }
         }
-        for (((msr, guest), own), passed) in MSRS.iter().zip(self.guest).zip(self.host).zip(self.passed) {
-            if guest != own && usable.needs(*msr, passed) {
+        usable
+    }
+
+    /// Writes the guest's values of `usable` where they differ from the host's.
+    #[inline]
+    pub(crate) fn enter(&self, host: Host<'_>, usable: Set) {
+        let values = self.guest.iter().zip(self.host).zip(MSRS);
+        for (((guest, own), msr), is_usable) in values.zip(usable.0) {
+            if is_usable && *guest != own {
                 // SAFETY: a processor with 64-bit mode has the MSR; `Vcpu::set_msr` and the guest's own WRMSR let only
                 // values through that it takes. The host's value comes back in `leave`, before its code can use it.
-                unsafe { host.set_msr(msr.number(), guest) };
+                unsafe { host.set_msr(msr.number(), *guest) };
             }
         }
     }
 
-    /// Takes the guest's values where it can have changed them, and writes the host's.
+    /// Takes the guest's values of `usable` where it can have changed them, and writes the host's.
     #[inline]
-    pub(crate) fn leave(&mut self, host: Host<'_>, usable: Usable) {
-        if self.none_usable(usable) {
-            return;
-        }
-        let values = self.guest.iter_mut().zip(self.host).zip(self.passed);
-        for (msr, ((guest, own), passed)) in MSRS.iter().zip(values) {
-            if !usable.needs(*msr, passed) {
+    pub(crate) fn leave(&mut self, host: Host<'_>, usable: Set) {
+        let values = self.guest.iter_mut().zip(self.host).zip(MSRS).zip(self.passed.0);
+        for ((((guest, own), msr), passed), is_usable) in values.zip(usable.0) {
+            if !is_usable {
                 continue;
             }
-            if passed || *msr == SwitchedMsr::KernelGsBase {
+            if passed || msr == SwitchedMsr::KernelGsBase {
                 // SAFETY: every processor with 64-bit mode has the MSR.
                 *guest = unsafe { host.msr(msr.number()) };
             }
@@ -107,31 +109,23 @@ impl Msrs {
     }
 }
 
-impl Usable {
-    const fn needs(self, msr: SwitchedMsr, passed: bool) -> bool {
-        let used = match msr {
-            SwitchedMsr::KernelGsBase => self.long_mode,
-            _ => self.syscall,
-        };
-        used || passed
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use x86_virt_core::SwitchedMsr;
+    use x86_virt_core::{Efer, SwitchedMsr};
 
-    use super::{Msrs, Usable};
+    use super::{Msrs, Set};
 
     #[test]
     fn only_what_the_guest_can_use_is_switched() {
-        let real_mode = Usable { long_mode: false, syscall: false };
-        let long_mode = Usable { long_mode: true, syscall: false };
-        assert!(!real_mode.needs(SwitchedMsr::KernelGsBase, false));
-        assert!(long_mode.needs(SwitchedMsr::KernelGsBase, false));
-        assert!(!long_mode.needs(SwitchedMsr::Lstar, false));
-        assert!(real_mode.needs(SwitchedMsr::Lstar, true));
-        assert!(Usable { syscall: true, ..long_mode }.needs(SwitchedMsr::Star, false));
+        let mut msrs = Msrs::new();
+        assert_eq!(msrs.usable(Efer::new()), Set::NONE);
+        let kernel_gs_base = Set([false, false, false, false, true]);
+        assert_eq!(msrs.usable(Efer::new().with_lma(true)), kernel_gs_base);
+        assert_eq!(msrs.usable(Efer::new().with_lma(true).with_sce(true)), Set::ALL);
+        msrs.pass(SwitchedMsr::Lstar);
+        assert_eq!(msrs.usable(Efer::new()), Set([false, true, false, false, false]));
+        msrs.pass_all();
+        assert_eq!(msrs.usable(Efer::new()), Set::ALL);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::guest::Cache;
 use crate::host_state::{GuestDebug, HostDebug, HostState};
 use crate::instruction_error::VmFail;
 use crate::instructions::{self, InveptType, Outcome};
-use crate::msrs::{Msrs, Usable};
+use crate::msrs::{self, Msrs};
 use crate::root::VmxRoot;
 use crate::setup::Controls;
 use crate::switch::Switch;
@@ -77,17 +77,17 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
 /// intercepted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mode {
-    usable: Usable,
+    usable: msrs::Set,
     osxsave: Osxsave,
     dr7: u64,
 }
 
 impl Mode {
-    fn read(vmcs: &impl VmcsRead) -> Self {
+    fn read(vmcs: &impl VmcsRead, msrs: &Msrs) -> Self {
         let efer = vmcs.get(field::GUEST_IA32_EFER);
         let osxsave = Cr4::from(vmcs.get(field::CR4_READ_SHADOW)).osxsave();
         Self {
-            usable: Usable { long_mode: efer.lma(), syscall: efer.sce() },
+            usable: msrs.usable(efer),
             osxsave: if osxsave { Osxsave::Enabled } else { Osxsave::Disabled },
             dr7: vmcs.get(field::GUEST_DR7),
         }
@@ -269,7 +269,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     /// The world switch with all state that is not in the VMCS. Interrupts are disabled.
     fn switch(&mut self) -> Outcome {
         let parts = &mut self.parts;
-        let Mode { usable, osxsave, dr7 } = *parts.mode.get_or_insert_with(|| Mode::read(&self.vmcs));
+        let Mode { usable, osxsave, dr7 } = *parts.mode.get_or_insert_with(|| Mode::read(&self.vmcs, &parts.msrs));
         parts.msrs.enter(self.host, usable);
         let debug = HostDebug::enter(self.host, &parts.debug, dr7);
         if self.host.cr2() != parts.cr2 {

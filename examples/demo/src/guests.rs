@@ -88,7 +88,7 @@ fn load_long_mode(ram: &GuestRam<'_>, code: &[u8]) -> Result<(), x86_virt::Guest
     ram.write(0x1000, &(0x2000 | PRESENT_WRITABLE).to_le_bytes())?;
     ram.write(0x2000, &(0x3000 | PRESENT_WRITABLE).to_le_bytes())?;
     for index in 0..512_u64 {
-        let entry = index * 2 * MIB | PRESENT_WRITABLE | LARGE;
+        let entry = (index * 2 * MIB) | PRESENT_WRITABLE | LARGE;
         ram.write(0x3000 + 8 * index, &entry.to_le_bytes())?;
     }
     Ok(())

@@ -15,7 +15,8 @@ pub(crate) struct Case {
     /// Only this vendor has it, or reports it so.
     pub(crate) vendor: Option<Vendor>,
     /// What the processor needs for it.
-    pub(crate) needs: Option<Feature>,
+    pub(crate) needs: &'static [Feature],
+    pub(crate) rax: u64,
     pub(crate) rcx: u64,
 }
 
@@ -47,7 +48,7 @@ pub(crate) const NUMBERS: Gprs = Gprs {
 
 /// The parts of a case that most have.
 const fn case(name: &'static str, code: &'static [u8], kind: ExitKind) -> Case {
-    Case { name, code, kind, vendor: None, needs: None, rcx: 0 }
+    Case { name, code, kind, vendor: None, needs: &[], rax: NUMBERS.rax, rcx: 0 }
 }
 
 impl Case {
@@ -59,8 +60,12 @@ impl Case {
         Self { vendor: Some(Vendor::Amd), ..self }
     }
 
-    const fn needs(self, feature: Feature) -> Self {
-        Self { needs: Some(feature), ..self }
+    const fn needs(self, needs: &'static [Feature]) -> Self {
+        Self { needs, ..self }
+    }
+
+    const fn rax(self, rax: u64) -> Self {
+        Self { rax, ..self }
     }
 
     const fn rcx(self, rcx: u64) -> Self {
@@ -153,14 +158,14 @@ pub(crate) const LONG: &[Case] = &[
     case("mov rbx, dr6", &[0x0f, 0x21, 0xf3], debug(6, Read(Gpr::Rbx))),
     case("mov dr0, r8", &[0x41, 0x0f, 0x23, 0xc0], debug(0, Write(Gpr::R8))),
     case("mov r14, dr3", &[0x41, 0x0f, 0x21, 0xde], debug(3, Read(Gpr::R14))),
-    case("xsetbv", &[0x0f, 0x01, 0xd1], ExitKind::Xsetbv).needs(Feature::Xsave),
+    case("xsetbv", &[0x0f, 0x01, 0xd1], ExitKind::Xsetbv).needs(&[Feature::Xsave, Feature::ExactExits]),
     case("rdtsc", &[0x0f, 0x31], ExitKind::Rdtsc),
-    case("rdtscp", &[0x0f, 0x01, 0xf9], ExitKind::Rdtscp).needs(Feature::Rdtscp),
+    case("rdtscp", &[0x0f, 0x01, 0xf9], ExitKind::Rdtscp).needs(&[Feature::Rdtscp, Feature::ExactExits]),
     case("pause", &[0xf3, 0x90], ExitKind::Pause),
     case("rdpmc", &[0x0f, 0x33], ExitKind::Rdpmc),
-    case("monitor", &[0x0f, 0x01, 0xc8], ExitKind::Monitor).needs(Feature::Monitor),
-    case("mwait", &[0x0f, 0x01, 0xc9], ExitKind::Mwait).needs(Feature::Monitor),
-    case("invd", &[0x0f, 0x08], ExitKind::Invd),
+    case("monitor", &[0x0f, 0x01, 0xc8], ExitKind::Monitor).needs(&[Feature::Monitor]),
+    case("mwait", &[0x0f, 0x01, 0xc9], ExitKind::Mwait).needs(&[Feature::Monitor]),
+    case("invd", &[0x0f, 0x08], ExitKind::Invd).needs(&[Feature::ExactExits]),
     case("wbinvd", &[0x0f, 0x09], ExitKind::Wbinvd),
     case("invlpg [rax]", &[0x0f, 0x01, 0x38], ExitKind::Invlpg),
     case("invlpg [rsi+disp32]", &[0x0f, 0x01, 0xbe, 0, 1, 0, 0], ExitKind::Invlpg),
@@ -175,9 +180,9 @@ pub(crate) const LONG: &[Case] = &[
     case("vmxoff", &[0x0f, 0x01, 0xc4], ExitKind::Virtualization).intel(),
     case("invept rax, [rsi]", &[0x66, 0x0f, 0x38, 0x80, 0x06], ExitKind::Virtualization).intel(),
     case("invvpid rax, [rsi]", &[0x66, 0x0f, 0x38, 0x81, 0x06], ExitKind::Virtualization).intel(),
-    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization).amd(),
-    case("vmload", &[0x0f, 0x01, 0xda], ExitKind::Virtualization).amd(),
-    case("vmsave", &[0x0f, 0x01, 0xdb], ExitKind::Virtualization).amd(),
+    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization).amd().rax(0x1000),
+    case("vmload", &[0x0f, 0x01, 0xda], ExitKind::Virtualization).amd().rax(0x1000),
+    case("vmsave", &[0x0f, 0x01, 0xdb], ExitKind::Virtualization).amd().rax(0x1000),
     case("stgi", &[0x0f, 0x01, 0xdc], ExitKind::Virtualization).amd(),
     case("clgi", &[0x0f, 0x01, 0xdd], ExitKind::Virtualization).amd(),
     case("invlpga", &[0x0f, 0x01, 0xdf], ExitKind::Virtualization).amd(),
@@ -204,7 +209,7 @@ pub(crate) const PROTECTED: &[Case] = &[
     case("pause", &[0xf3, 0x90], ExitKind::Pause),
     case("invlpg [eax]", &[0x0f, 0x01, 0x38], ExitKind::Invlpg),
     case("vmlaunch", &[0x0f, 0x01, 0xc2], ExitKind::Virtualization).intel(),
-    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization).amd(),
+    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization).amd().rax(0x1000),
 ];
 
 /// 16-bit code in real mode.
@@ -228,6 +233,6 @@ pub(crate) const REAL: &[Case] = &[
     case("mov eax, cr3", &[0x0f, 0x20, 0xd8], control(Cr3, Read(Gpr::Rax))),
     case("rdtsc", &[0x0f, 0x31], ExitKind::Rdtsc),
     case("pause", &[0xf3, 0x90], ExitKind::Pause),
-    case("invd", &[0x0f, 0x08], ExitKind::Invd),
+    case("invd", &[0x0f, 0x08], ExitKind::Invd).needs(&[Feature::ExactExits]),
     case("wbinvd", &[0x0f, 0x09], ExitKind::Wbinvd),
 ];

@@ -3,13 +3,13 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use x86_virt::{ExitKind, Gprs, Intercepts, Processor, Vcpu, VcpuConfig, Vendor};
+use x86_virt::{Cr4, ExitKind, Gprs, Intercepts, Processor, Vcpu, VcpuConfig, Vendor};
 
 use crate::bench::Bench;
 use crate::exit_table::{Case, LONG, NUMBERS, PROTECTED, REAL};
-use crate::guest::{Guest, Mode};
+use crate::guest::{CODE, Guest, Mode};
 use crate::harness::{Outcome, ensure, ensure_eq};
-use crate::registers::has;
+use crate::registers::{Feature, has};
 
 /// Everything that can be intercepted on request.
 const ALL: Intercepts = Intercepts::new()
@@ -41,7 +41,7 @@ fn run(bench: &Bench, mode: Mode, cases: &[Case]) -> Outcome {
     let config = VcpuConfig::new().with_intercepts(ALL);
     bench.with_guest(mode, &[], &config, |guest| {
         let is_for_here =
-            |case: &&Case| case.vendor.is_none_or(|wanted| vendor == Some(wanted)) && case.needs.is_none_or(has);
+            |case: &&Case| case.vendor.is_none_or(|wanted| vendor == Some(wanted)) && case.needs.iter().all(|feature| has(*feature));
         let mut failures = Vec::new();
         for case in cases.iter().filter(is_for_here) {
             if let Err(why) = check(guest, mode, case) {
@@ -55,13 +55,13 @@ fn run(bench: &Bench, mode: Mode, cases: &[Case]) -> Outcome {
 
 fn check(guest: &mut Guest<'_, '_>, mode: Mode, case: &Case) -> Outcome {
     let mut state = mode.state();
-    state.gprs = Gprs { rcx: case.rcx, ..NUMBERS };
-    if case.needs == Some(crate::registers::Feature::Xsave) {
-        state.cr4 = x86_virt::Cr4::from(state.cr4.into_bits()).with_osxsave(true);
+    state.gprs = Gprs { rax: case.rax, rcx: case.rcx, ..NUMBERS };
+    if case.needs.contains(&Feature::Xsave) {
+        state.cr4 = Cr4::from(state.cr4.into_bits()).with_osxsave(true);
     }
     guest.vcpu.set_state(&state)?;
-    guest.ram.write(crate::guest::CODE, &[0x90; 16])?;
-    guest.ram.write(crate::guest::CODE, case.code)?;
+    guest.ram.write(CODE, &[0x90; 16])?;
+    guest.ram.write(CODE, case.code)?;
 
     guest.expect(case.kind)?;
     ensure_eq!(guest.vcpu.rip(), mode.start(), "RIP");
@@ -91,8 +91,8 @@ pub(crate) fn next_rip_at_the_end_of_a_segment(bench: &Bench) -> Outcome {
         // With this base, the last two bytes of the segment are at CODE.
         let mut state = Mode::Protected.state();
         state.rip = 0xffff_fffe;
-        state.cs.base = crate::guest::CODE + 2;
-        guest.ram.write(crate::guest::CODE, &[0x0f, 0xa2])?;
+        state.cs.base = CODE + 2;
+        guest.ram.write(CODE, &[0x0f, 0xa2])?;
         guest.vcpu.set_state(&state)?;
         guest.expect(ExitKind::Cpuid)?;
         ensure_eq!(guest.vcpu.next_rip()?, 0, "RIP behind 4 GiB");
@@ -101,7 +101,7 @@ pub(crate) fn next_rip_at_the_end_of_a_segment(bench: &Bench) -> Outcome {
 }
 
 /// Guest-physical address of the last two bytes of the segment of [`Mode::Real`].
-const CODE_END: u64 = crate::guest::CODE + 0xfffe;
+const CODE_END: u64 = CODE + 0xfffe;
 
 /// What has no kind of its own keeps its reason and can be printed.
 pub(crate) fn vendor_kinds_keep_their_reason(bench: &Bench) -> Outcome {
@@ -112,7 +112,7 @@ pub(crate) fn vendor_kinds_keep_their_reason(bench: &Bench) -> Outcome {
     bench.with_guest(Mode::Long, &[0x0f, 0x06], &VcpuConfig::new(), |guest| {
         let exit = guest.run()?;
         ensure_eq!(exit.kind, ExitKind::Vendor, "exit ({})", exit.reason);
-        ensure_eq!(guest.vcpu.next_rip()?, crate::guest::CODE + 2, "RIP of the next instruction");
+        ensure_eq!(guest.vcpu.next_rip()?, CODE + 2, "RIP of the next instruction");
         Ok(())
     })
 }

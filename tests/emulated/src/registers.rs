@@ -9,6 +9,9 @@ pub(crate) enum Feature {
     Xsave,
     Avx,
     Rdtscp,
+    /// Each instruction that ends a run does so with a code of its own: not on QEMU's TCG, which reports RDTSCP as RDTSC and
+    /// INVD as WBINVD, and does not intercept XSETBV.
+    ExactExits,
 }
 
 /// Whether the processor has `feature`.
@@ -19,6 +22,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         Feature::Pcid => bit(__cpuid(1).ecx, 17),
         Feature::Xsave => bit(__cpuid(1).ecx, 26),
         Feature::Avx => bit(__cpuid(1).ecx, 28),
+        Feature::ExactExits => __cpuid(0x4000_0000).ebx != u32::from_le_bytes(*b"TCGT"),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
 }
