@@ -64,7 +64,7 @@ impl<'p, A: Frames> Root<'p, A> {
             #[cfg(feature = "vmx")]
             (Self::Vmx(root), Space::Ept(space)) => AnyVcpu::Vmx(x86_virt_vmx::VmxVcpu::new(root, space, config)?),
             #[cfg(feature = "svm")]
-            (Self::Svm(root), Space::Npt(space)) => AnyVcpu::Svm(x86_virt_svm::SvmVcpu::new(root, space, *config)?),
+            (Self::Svm(root), Space::Npt(space)) => AnyVcpu::Svm(x86_virt_svm::SvmVcpu::new(root, space, config)?),
             #[cfg(all(feature = "vmx", feature = "svm"))]
             _ => return Err(CreateError::OtherVendorsSpace),
         })

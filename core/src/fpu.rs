@@ -97,6 +97,12 @@ impl<A: Frames> FpuState<A> {
         Self { switch, xcr0: 1, _areas: None }
     }
 
+    /// Whether the state is exchanged by XSAVE and XRSTOR, which need CR4.OSXSAVE of the host at every entry.
+    #[must_use]
+    pub const fn uses_xsave(&self) -> bool {
+        self.switch.mode == XSAVE
+    }
+
     /// The guest's XCR0.
     #[must_use]
     pub const fn xcr0(&self) -> u64 {
@@ -179,7 +185,8 @@ fn initialize<A: Frames>(area: &Frame<A>) {
 ///
 /// # Safety
 ///
-/// `switch` came from [`FpuState::prepare`], whose areas live on; interrupts are disabled; no vector register is used until
+/// `switch` came from [`FpuState::prepare`], whose areas live on; CR4.OSXSAVE is 1 if it [uses
+/// XSAVE](FpuState::uses_xsave); CR0.TS and CR0.EM are 0; interrupts are disabled; no vector register is used until
 /// [`leave`] was called.
 #[unsafe(naked)]
 pub unsafe extern "sysv64" fn enter(switch: *mut FpuSwitch) {

@@ -197,8 +197,8 @@ impl Capabilities {
         has(self.cpuid.leaf_8000_0001_edx, 26)
     }
 
-    /// The bits of CR4 that a guest may set: those that the processor has, without CET, whose other registers the library
-    /// does not switch.
+    /// The bits of CR4 that a guest may set: those that the processor has, without CET and PKE, whose other
+    /// registers the library does not switch in every case.
     ///
     /// AMD APM vol. 2, section 3.1.3, "CR4 Register".
     #[must_use]
@@ -213,7 +213,6 @@ impl Capabilities {
             (has(leaf_1_ecx, 26), 18), // OSXSAVE
             (has(leaf_7_ebx, 7), 20),  // SMEP
             (has(leaf_7_ebx, 20), 21), // SMAP
-            (has(leaf_7_ecx, 3), 22),  // PKE
         ]
         .into_iter()
         .filter(|(is_supported, _)| *is_supported)

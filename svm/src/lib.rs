@@ -15,7 +15,7 @@
 //! let mut root = SvmRoot::enter(pin, &frames)?;
 //! let space = AddressSpace::new(root.nested_format()?, frames.clone())?;
 //! // Map guest memory and put a program there, then:
-//! let mut vcpu = SvmVcpu::new(&mut root, &space, VcpuConfig::new())?;
+//! let mut vcpu = SvmVcpu::new(&mut root, &space, &VcpuConfig::new())?;
 //! vcpu.set_state(&CpuState::real_mode(0, 0x7c00))?;
 //! while vcpu.run()?.kind != ExitKind::Hlt {
 //!     vcpu.skip_instruction()?;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use x86_virt_core::fpu::FpuState;
 use x86_virt_core::{
-    AddressSpace, CpuState, Cr4, Efer, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig,
+    AddressSpace, CpuState, Efer, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig,
 };
 use x86_virt_npt::{NptFormat, Pat};
 
@@ -40,8 +40,6 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
     pub(crate) msrpm: Msrpm<A>,
     pub(crate) iopm: Iopm<A>,
     pub(crate) fpu: FpuState<A>,
-    /// Whether the world switch uses XSAVE and XCR0, which need CR4.OSXSAVE of the host.
-    pub(crate) uses_xsave: bool,
     pub(crate) gprs: Gprs,
     pub(crate) space: &'s AddressSpace<'m, NptFormat, A>,
     pub(crate) intercepts: InterceptSet,
@@ -75,7 +73,6 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             msrpm: Msrpm::new(frames)?,
             iopm: Iopm::new(frames)?,
             fpu,
-            uses_xsave: config.fpu() == FpuPolicy::Switched && Cr4::from(host.cr4()).osxsave(),
             gprs: Gprs::default(),
             space,
             intercepts: InterceptSet::of(config),

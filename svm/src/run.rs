@@ -62,7 +62,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
 
     fn enter(&mut self) -> Result<SvmExit, EntryError> {
         let host_cr4 = Cr4::from(self.host.cr4());
-        if self.guest.uses_xsave && !host_cr4.osxsave() {
+        if self.guest.fpu.uses_xsave() && !host_cr4.osxsave() {
             return Err(EntryError::XsaveDisabled);
         }
         let nmi = self.guest.nmi;

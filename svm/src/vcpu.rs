@@ -23,7 +23,7 @@ use crate::vmcb::{Field, ReadWrite, control, save};
 /// use x86_virt_svm::{CreateError, SvmRoot, SvmVcpu};
 ///
 /// fn make<A: Frames>(root: &mut SvmRoot<'_, A>, space: &AddressSpace<'_, NptFormat, A>) -> Result<u64, CreateError> {
-///     let mut vcpu = SvmVcpu::new(root, space, VcpuConfig::new())?;
+///     let mut vcpu = SvmVcpu::new(root, space, &VcpuConfig::new())?;
 ///     vcpu.write(control::TSC_OFFSET, 0_u64.wrapping_sub(1_000_000));
 ///     Ok(vcpu.read(save::DR6))
 /// }
@@ -44,10 +44,10 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     pub fn new(
         root: &'r mut SvmRoot<'_, A>,
         space: &'s AddressSpace<'m, NptFormat, A>,
-        config: VcpuConfig,
+        config: &VcpuConfig,
     ) -> Result<Self, CreateError> {
         let (host, processor) = root.parts();
-        let guest = ParkedVcpu::new(host, processor.frames(), space, &config)?;
+        let guest = ParkedVcpu::new(host, processor.frames(), space, config)?;
         guest.load(root).map_err(|refused| CreateError::Load(refused.error))
     }
 

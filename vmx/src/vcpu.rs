@@ -222,6 +222,9 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         if let Some(fault) = self.vmcs.take_fault() {
             return Err(EntryError::Field(fault));
         }
+        if self.parts.fpu.uses_xsave() && !Cr4::from(self.host.cr4()).osxsave() {
+            return Err(EntryError::XsaveDisabled);
+        }
         self.write_back();
         let injected = self.write_event()?;
         let interrupts_disabled = self.host.disable_interrupts();
@@ -418,6 +421,9 @@ pub enum EntryError {
     /// The processor lacks a field that was used since the last entry.
     #[error(transparent)]
     Field(FieldError),
+    /// The host has cleared CR4.OSXSAVE, without which the state of its FPU cannot be kept.
+    #[error("CR4.OSXSAVE of the host is 0, and was 1 when the virtual processor was made")]
+    XsaveDisabled,
     /// The event that waits cannot be injected.
     #[error("{0:?} cannot be injected")]
     Event(Event),

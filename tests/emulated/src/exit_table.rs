@@ -163,7 +163,7 @@ pub(crate) const LONG: &[Case] = &[
     case("rdtscp", &[0x0f, 0x01, 0xf9], ExitKind::Rdtscp).needs(&[Feature::Rdtscp, Feature::ExactExits]),
     case("pause", &[0xf3, 0x90], ExitKind::Pause),
     case("rdpmc", &[0x0f, 0x33], ExitKind::Rdpmc),
-    case("monitor", &[0x0f, 0x01, 0xc8], ExitKind::Monitor).needs(&[Feature::Monitor]),
+    case("monitor", &[0x0f, 0x01, 0xc8], ExitKind::Monitor).needs(&[Feature::Monitor]).rax(0x1000),
     case("mwait", &[0x0f, 0x01, 0xc9], ExitKind::Mwait).needs(&[Feature::Monitor]),
     case("invd", &[0x0f, 0x08], ExitKind::Invd).needs(&[Feature::ExactExits]),
     case("wbinvd", &[0x0f, 0x09], ExitKind::Wbinvd),

@@ -8,11 +8,14 @@
 extern crate alloc;
 
 mod bench;
+mod code;
 mod exit_table;
 mod exits;
 mod guest;
 mod harness;
+mod probe;
 mod registers;
+mod world_switch;
 
 use bench::Bench;
 use harness::{On, Test};
@@ -32,6 +35,9 @@ macro_rules! tests {
 }
 
 const TESTS: &[Test] = tests! {
+    world_switch {
+        registers_survive: On::Every,
+    }
     exits {
         long_mode: On::Every,
         protected_mode: On::Every,

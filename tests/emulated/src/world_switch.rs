@@ -1,0 +1,108 @@
+//! The world switch: what the host has in its registers, and what the guest has, is the same after exits.
+
+use x86_virt::{ControlRegister, Cr4, ExitKind, MsrAccess, SwitchedMsr, Vcpu, VcpuConfig};
+
+use crate::bench::Bench;
+use crate::code;
+use crate::guest::{Guest, Mode};
+use crate::harness::{Outcome, ensure, ensure_eq, fail};
+use crate::probe::{self, Kept};
+use crate::registers::{Feature, Marked, capture, has};
+
+pub(crate) const EXITS: u64 = 10_000;
+
+/// RFLAGS that are the caller's own: IF, DF, IOPL, AC, ID.
+const FLAGS: u64 = 1 << 9 | 1 << 10 | 3 << 12 | 1 << 18 | 1 << 21;
+const IF: u64 = 1 << 9;
+
+/// The host's registers are the same after 10,000 exits of a guest that changes all of its own, and so are the guest's.
+pub(crate) fn registers_survive(bench: &Bench) -> Outcome {
+    let marked = Marked::new();
+    let outcome = bench.with_guest(Mode::Long, code::world_switch(), &VcpuConfig::new(), |guest| {
+        prepare(guest)?;
+        let expected = capture();
+        for round in 0..10 {
+            for exit in 0..EXITS / 10 {
+                switch(guest, exit)?;
+            }
+            for ((name, before), (_, now)) in expected.iter().zip(capture()) {
+                ensure_eq!(now, *before, "{name} of the host after {} exits", (round + 1) * EXITS / 10);
+            }
+        }
+        for (msr, value) in GUEST_MSRS {
+            ensure_eq!(guest.vcpu.msr(msr), value, "{msr:?} of the guest");
+        }
+        ensure_eq!(guest.vcpu.control(ControlRegister::Cr2), 0x5a5a_5a5a_1234_5678, "CR2 of the guest");
+        ensure_eq!(guest.vcpu.gdtr().limit, 0x4321, "GDTR limit of the guest");
+        ensure_eq!(guest.vcpu.idtr().base, 0x4567_89ab_cdef, "IDTR base of the guest");
+        Ok(())
+    });
+    drop(marked);
+    outcome
+}
+
+/// What the guest writes to its MSRs, as they are after SWAPGS.
+const GUEST_MSRS: [(SwitchedMsr, u64); 11] = [
+    (SwitchedMsr::SysenterCs, 0x1234_5678),
+    (SwitchedMsr::SysenterEsp, 0x1111_2222_3333),
+    (SwitchedMsr::SysenterEip, 0xffff_8888_2222_3333),
+    (SwitchedMsr::Pat, 0x0001_0406_0001_0406),
+    (SwitchedMsr::Star, 0x1122_3344_5566_7788),
+    (SwitchedMsr::Lstar, 0xffff_9999_2222_3333),
+    (SwitchedMsr::Cstar, 0x3333_4444_5555),
+    (SwitchedMsr::Sfmask, 0x4_7700),
+    (SwitchedMsr::FsBase, 0x4444_5555_6666),
+    (SwitchedMsr::GsBase, 0x6666_7777_8888),
+    (SwitchedMsr::KernelGsBase, 0xffff_aaaa_5555_6666),
+];
+
+/// Lets the guest change what it can.
+pub(crate) fn prepare(guest: &mut Guest<'_, '_>) -> Outcome {
+    // OSFXSR and OSXMMEXCPT.
+    let mut state = guest.vcpu.state();
+    let has_avx = has(Feature::Avx);
+    state.cr4 = Cr4::from(state.cr4.into_bits() | 3 << 9).with_osxsave(has(Feature::Xsave));
+    state.gprs.r14 = u64::from(has_avx);
+    guest.vcpu.set_state(&state)?;
+    if has(Feature::Xsave) {
+        guest.vcpu.set_xcr0(if has_avx { 7 } else { 3 })?;
+    }
+    for msr in SwitchedMsr::ALL {
+        guest.vcpu.pass_msr(msr, MsrAccess::ReadWrite);
+    }
+    Ok(())
+}
+
+/// One exit of the guest, with values in the registers that the call must leave.
+fn switch(guest: &mut Guest<'_, '_>, number: u64) -> Outcome {
+    let before = Kept {
+        gprs: [1, 2, 3, 4, 5, 6].map(|register| number << 32 | register),
+        rflags: (2 | FLAGS & !(1 << 10)) & if number % 2 == 0 { !0 } else { !IF },
+        x87: 3.25,
+        vectors: [1, 2, 3, 4, 5, 6, 7, 8].map(|register: u64| [1, 2, 3, 4].map(|part: u64| number << 32 | register << 8 | part)),
+        // Round up, all exceptions masked.
+        mxcsr: 0x5f80,
+        x87_control: 0x0b7f,
+    };
+    // A breakpoint makes the library exchange DR0 to DR3 too.
+    guest.vcpu.set_dr7(0x400 | number % 2);
+    let mut result = None;
+    let after = probe::call(&before, || result = Some(guest.vcpu.run()));
+    let Some(exit) = result else { fail!("the call did not happen") };
+    ensure_eq!(after.gprs, before.gprs, "registers of the caller");
+    ensure_eq!(after.rflags & FLAGS, before.rflags & FLAGS, "RFLAGS of the caller");
+    ensure!(after.x87.to_bits() == before.x87.to_bits(), "x87 stack of the host: {}", after.x87);
+    ensure_eq!(after.x87_control & 0xffff, before.x87_control, "x87 control word of the host");
+    ensure_eq!(after.mxcsr & !0x3f, before.mxcsr, "MXCSR of the host");
+    for (index, (now, was)) in after.vectors.iter().zip(before.vectors).enumerate() {
+        let parts = if has(Feature::Avx) { 4 } else { 2 };
+        ensure_eq!(now.get(..parts), was.get(..parts), "vector register {} of the host", index + 8);
+    }
+    match exit?.kind {
+        ExitKind::Cpuid => guest.vcpu.skip_instruction()?,
+        ExitKind::HostInterrupt | ExitKind::HostNmi => {}
+        ExitKind::Io(_) => fail!("check {} of the guest failed, exit {number}", guest.vcpu.gprs().rax & 0xff),
+        kind => fail!("{kind:x?} at {:#x}", guest.vcpu.rip()),
+    }
+    Ok(())
+}
