@@ -256,15 +256,9 @@ pub enum Unsupported {
         /// How many it has.
         count: u32,
     },
-    /// SVM is disabled, and only a reset, or the key of an SVM lock, enables it again.
-    #[error("firmware has disabled SVM for good (VM_CR = {vm_cr:?})")]
-    DisabledAndLocked {
-        /// VM_CR.
-        vm_cr: VmCr,
-    },
-    /// SVM is disabled, but not locked.
-    #[error("SVM is disabled, but not locked (VM_CR = {vm_cr:?})")]
-    Disabled {
+    /// SVMDIS is set and locked: only a reset, or the key of an SVM lock, enables SVM again.
+    #[error("firmware disabled SVM and locked VM_CR = {:#x}", .vm_cr.into_bits())]
+    DisabledByFirmware {
         /// VM_CR.
         vm_cr: VmCr,
     },
@@ -274,16 +268,16 @@ pub enum Unsupported {
 }
 
 impl VmCr {
-    /// Whether SVM may be enabled.
+    /// The value with which EFER.SVME can be set: the same, or without SVMDIS where that is not locked.
     ///
     /// # Errors
     ///
-    /// [`Unsupported::DisabledAndLocked`] or [`Unsupported::Disabled`] if SVMDIS is set.
-    pub const fn allow_svm(self) -> Result<(), Unsupported> {
+    /// [`Unsupported::DisabledByFirmware`] if SVMDIS is set and locked.
+    pub const fn allow_svm(self) -> Result<Self, Unsupported> {
         match (self.svmdis(), self.lock()) {
-            (false, _) => Ok(()),
-            (true, true) => Err(Unsupported::DisabledAndLocked { vm_cr: self }),
-            (true, false) => Err(Unsupported::Disabled { vm_cr: self }),
+            (true, true) => Err(Unsupported::DisabledByFirmware { vm_cr: self }),
+            (true, false) => Ok(self.with_svmdis(false)),
+            (false, _) => Ok(self),
         }
     }
 }
@@ -321,12 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn svmdis_is_refused_with_and_without_lock() {
-        assert_eq!(VmCr::from_bits(0x08).allow_svm(), Ok(()));
-        let vm_cr = VmCr::from_bits(0x10);
-        assert_eq!(vm_cr.allow_svm(), Err(Unsupported::Disabled { vm_cr }));
+    fn svmdis_is_cleared_unless_it_is_locked() {
+        let locked_but_enabled = VmCr::from_bits(0x08);
+        assert_eq!(locked_but_enabled.allow_svm(), Ok(locked_but_enabled));
+        assert_eq!(VmCr::from_bits(0x12).allow_svm(), Ok(VmCr::from_bits(0x02)));
         let vm_cr = VmCr::from_bits(0x18);
-        assert_eq!(vm_cr.allow_svm(), Err(Unsupported::DisabledAndLocked { vm_cr }));
+        let error = vm_cr.allow_svm().unwrap_err();
+        assert_eq!(error, Unsupported::DisabledByFirmware { vm_cr });
+        assert_eq!(error.to_string(), "firmware disabled SVM and locked VM_CR = 0x18");
     }
 
     #[test]
@@ -356,7 +352,7 @@ mod tests {
             ..SVM
         })
         .unwrap();
-        assert_eq!((all.guest_cr4(), all.guest_efer()), (0x77_1fff, 0xcd01));
+        assert_eq!((all.guest_cr4(), all.guest_efer()), (0x37_1fff, 0xcd01));
         assert_eq!((all.physical_width(), all.has_1g_pages()), (36, true));
     }
 }

@@ -28,6 +28,8 @@ use crate::vm_cr::{VM_CR, VM_HSAVE_PA, VmCr};
 pub struct SvmRoot<'p, A: Frames> {
     host: Host<'p>,
     processor: Processor<A>,
+    /// `Some` if SVMDIS was set.
+    previous_vm_cr: Option<VmCr>,
     previous_hsave: u64,
     /// The processor writes to it at each VMRUN.
     host_save_area: Frame<A>,
@@ -57,14 +59,18 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let host = Host::new(pin);
         let capabilities = Capabilities::new(RawCpuid::read())?;
         // SAFETY: every processor with SVM has VM_CR: AMD APM vol. 2, section 15.30.1, "VM_CR MSR (C001_0114h)".
-        let vm_cr = unsafe { host.msr(VM_CR) };
-        VmCr::from_bits(vm_cr).allow_svm()?;
+        let vm_cr = VmCr::from_bits(unsafe { host.msr(VM_CR) });
+        let allowed = vm_cr.allow_svm()?;
         let efer = efer(host);
         if efer.svme() {
             return Err(EnterError::AlreadyInUse);
         }
         let save_area = Frame::zeroed(frames, 1)?;
         let host_state = Frame::zeroed(frames, 1)?;
+        if allowed != vm_cr {
+            // SAFETY: SVMDIS is not locked; clearing it only lets EFER.SVME be set.
+            unsafe { host.set_msr(VM_CR, allowed.into_bits()) };
+        }
         // SAFETY: SVM is supported and not disabled. Nothing but its instructions depends on the bit.
         unsafe { host.set_msr(x86::msr::IA32_EFER, efer.with_svme(true).into_bits()) };
         // SAFETY: every processor with SVM has the MSR.
@@ -74,7 +80,8 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let mut processor =
             Processor { capabilities, asids: Asids::new(capabilities.asids()), host_state, fs_base: 0, gs_base: 0 };
         processor.save_host_state(host);
-        Ok(Self { host, processor, previous_hsave, host_save_area: save_area })
+        let previous_vm_cr = (allowed != vm_cr).then_some(vm_cr);
+        Ok(Self { host, processor, previous_vm_cr, previous_hsave, host_save_area: save_area })
     }
 
     /// Turns SVM off again, as dropping does.
@@ -151,6 +158,10 @@ impl<A: Frames> Drop for SvmRoot<'_, A> {
         let efer = efer(self.host).with_svme(false);
         // SAFETY: the bit was 0 before, and the global interrupt flag is 1 outside of the world switch.
         unsafe { self.host.set_msr(x86::msr::IA32_EFER, efer.into_bits()) };
+        if let Some(vm_cr) = self.previous_vm_cr {
+            // SAFETY: the value that the register had; `enter` could write it, so it is not locked.
+            unsafe { self.host.set_msr(VM_CR, vm_cr.into_bits()) };
+        }
     }
 }
 
