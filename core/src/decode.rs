@@ -1,10 +1,11 @@
 //! Lengths and operands of guest instructions, for processors that do not report them.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+use iced_x86::{Decoder, DecoderOptions, Instruction as Decoded, Mnemonic, OpKind, Register};
 
 use crate::GuestMemory;
 use crate::addr::Gva;
-use crate::io::AddressSize;
+use crate::instruction::{Instruction, RegisterOperand, StringOperand};
+use crate::io::{AddressSize, low_dword};
 use crate::linear;
 use crate::register::Gpr;
 use crate::segment::SegmentRegister;
@@ -15,23 +16,12 @@ use crate::vcpu::{SkipError, Vcpu};
 /// Intel SDM vol. 2, section 2.3.11, "AVX Instruction Length".
 const MAX_INSTRUCTION: usize = 15;
 
-/// What the library needs to know of an instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Decoded {
-    /// Length in bytes.
-    pub length: u8,
-    /// The general-purpose register operand of a MOV to or from a control or debug register.
-    pub register: Option<Gpr>,
-    /// Address size of a string instruction.
-    pub address_size: Option<AddressSize>,
-}
-
 /// Decodes the instruction at the guest's CS:RIP.
 ///
 /// # Errors
 ///
 /// [`SkipError::NotDecoded`] if its bytes cannot be read or are no instruction.
-pub fn at_rip<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Result<Decoded, SkipError> {
+pub fn at_rip<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Result<Instruction, SkipError> {
     let rip = vcpu.rip();
     let failed = SkipError::NotDecoded { rip };
     let bitness = bitness(vcpu);
@@ -44,7 +34,11 @@ pub fn at_rip<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Result<Decoded, S
     let next_page = Gva::new(start.wrapping_add(u64::try_from(here).unwrap_or(0)));
     let length = if linear::read(vcpu, memory, next_page, second).is_ok() { MAX_INSTRUCTION } else { here };
     let fetched = bytes.get(..length).ok_or(failed)?;
-    decode(fetched, bitness, rip).ok_or(failed)
+    let register_word = |register| {
+        let [low, high, ..] = low_dword(vcpu.gpr(register)).to_le_bytes();
+        u16::from_le_bytes([low, high])
+    };
+    decode(fetched, bitness, rip, register_word, |decoded| word_in_memory(vcpu, memory, decoded)).ok_or(failed)
 }
 
 fn bitness<V: Vcpu>(vcpu: &V) -> u32 {
@@ -58,67 +52,137 @@ fn bitness<V: Vcpu>(vcpu: &V) -> u32 {
     }
 }
 
-/// Decodes the first instruction of `bytes`.
-fn decode(bytes: &[u8], bitness: u32, rip: u64) -> Option<Decoded> {
-    let instruction = Decoder::with_ip(bitness, bytes, rip, DecoderOptions::NONE).decode();
-    if instruction.is_invalid() {
+/// Decodes the first instruction of `bytes`; `memory_word` reads the word at a memory operand.
+fn decode(
+    bytes: &[u8],
+    bitness: u32,
+    rip: u64,
+    register_word: impl FnOnce(Gpr) -> u16,
+    memory_word: impl FnOnce(&Decoded) -> Option<u16>,
+) -> Option<Instruction> {
+    let decoded = Decoder::with_ip(bitness, bytes, rip, DecoderOptions::NONE).decode();
+    if decoded.is_invalid() {
         return None;
     }
-    Some(Decoded {
-        length: u8::try_from(instruction.len()).ok()?,
-        register: move_register(&instruction),
-        address_size: string_address_size(&instruction),
-    })
+    let operand = match decoded.mnemonic() {
+        Mnemonic::Clts => Some(RegisterOperand::Clts),
+        Mnemonic::Lmsw => Some(RegisterOperand::Lmsw(match gpr(decoded.op0_register()) {
+            Some(source) => register_word(source),
+            None => memory_word(&decoded)?,
+        })),
+        _ => move_operand(&decoded),
+    };
+    Some(Instruction { length: u8::try_from(decoded.len()).ok()?, operand, string: string_operand(&decoded) })
 }
 
-fn move_register(instruction: &Instruction) -> Option<Gpr> {
-    let (first, second) = (instruction.op0_register(), instruction.op1_register());
-    let register = match (first.is_cr() || first.is_dr(), second.is_cr() || second.is_dr()) {
+fn gpr(register: Register) -> Option<Gpr> {
+    register.is_gpr().then(|| u64::try_from(register.number()).ok().map(Gpr::from_number)).flatten()
+}
+
+fn move_operand(decoded: &Decoded) -> Option<RegisterOperand> {
+    let (first, second) = (decoded.op0_register(), decoded.op1_register());
+    let is_special = |register: Register| register.is_cr() || register.is_dr();
+    let register = match (is_special(first), is_special(second)) {
         (true, false) => second,
         (false, true) => first,
         _ => return None,
     };
-    register.is_gpr().then(|| u64::try_from(register.number()).ok().map(Gpr::from_number)).flatten()
+    gpr(register).map(RegisterOperand::Move)
 }
 
-fn string_address_size(instruction: &Instruction) -> Option<AddressSize> {
-    if !instruction.is_string_instruction() {
+fn string_operand(decoded: &Decoded) -> Option<StringOperand> {
+    if !decoded.is_string_instruction() {
         return None;
     }
-    (0..instruction.op_count()).find_map(|operand| match instruction.op_kind(operand) {
-        OpKind::MemorySegSI | OpKind::MemoryESDI => Some(AddressSize::Bits16),
-        OpKind::MemorySegESI | OpKind::MemoryESEDI => Some(AddressSize::Bits32),
-        OpKind::MemorySegRSI | OpKind::MemoryESRDI => Some(AddressSize::Bits64),
-        _ => None,
+    (0..decoded.op_count()).find_map(|operand| {
+        let (address_size, is_source) = match decoded.op_kind(operand) {
+            OpKind::MemorySegSI => (AddressSize::Bits16, true),
+            OpKind::MemorySegESI => (AddressSize::Bits32, true),
+            OpKind::MemorySegRSI => (AddressSize::Bits64, true),
+            OpKind::MemoryESDI => (AddressSize::Bits16, false),
+            OpKind::MemoryESEDI => (AddressSize::Bits32, false),
+            OpKind::MemoryESRDI => (AddressSize::Bits64, false),
+            _ => return None,
+        };
+        let segment = if is_source { segment(decoded.memory_segment())? } else { SegmentRegister::Es };
+        Some(StringOperand { address_size, segment })
     })
+}
+
+fn segment(register: Register) -> Option<SegmentRegister> {
+    Some(match register {
+        Register::ES => SegmentRegister::Es,
+        Register::CS => SegmentRegister::Cs,
+        Register::SS => SegmentRegister::Ss,
+        Register::DS => SegmentRegister::Ds,
+        Register::FS => SegmentRegister::Fs,
+        Register::GS => SegmentRegister::Gs,
+        _ => return None,
+    })
+}
+
+/// The word at the memory operand of `decoded`.
+fn word_in_memory<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decoded) -> Option<u16> {
+    let offset = decoded.virtual_address(0, 0, |register, _, _| {
+        // Bases of segments are added below.
+        let value = if register.is_segment_register() { 0 } else { vcpu.gpr(gpr(register)?) };
+        Some(match register.size() {
+            2 => value & 0xffff,
+            4 => value & 0xffff_ffff,
+            _ => value,
+        })
+    })?;
+    let mut word = [0; 2];
+    let address = linear::address(vcpu, segment(decoded.memory_segment())?, offset);
+    linear::read(vcpu, memory, Gva::new(address), &mut word).ok()?;
+    Some(u16::from_le_bytes(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::decode;
+    use crate::instruction::{Instruction, RegisterOperand, StringOperand};
     use crate::io::AddressSize;
     use crate::register::Gpr;
+    use crate::segment::SegmentRegister;
+
+    fn decoded(bytes: &[u8], bitness: u32) -> Option<Instruction> {
+        decode(bytes, bitness, 0, |_| 0x1234, |_| Some(0x5678))
+    }
 
     #[test]
-    fn lengths_operands_and_address_sizes_are_found() {
-        let cpuid = decode(&[0x0f, 0xa2, 0x90], 64, 0).unwrap();
-        assert_eq!((cpuid.length, cpuid.register, cpuid.address_size), (2, None, None));
-        let mov_to_cr4 = decode(&[0x41, 0x0f, 0x22, 0xe1], 64, 0).unwrap();
-        assert_eq!((mov_to_cr4.length, mov_to_cr4.register), (4, Some(Gpr::R9)));
-        let mov_from_cr0 = decode(&[0x0f, 0x20, 0xc3], 64, 0).unwrap();
-        assert_eq!((mov_from_cr0.length, mov_from_cr0.register), (3, Some(Gpr::Rbx)));
-        let rep_outsb = decode(&[0xf3, 0x6e], 64, 0).unwrap();
-        assert_eq!((rep_outsb.length, rep_outsb.address_size), (2, Some(AddressSize::Bits64)));
-        let outsb_in_16_bit = decode(&[0x6e], 16, 0).unwrap();
-        assert_eq!(outsb_in_16_bit.address_size, Some(AddressSize::Bits16));
-        let a32_outsb = decode(&[0x67, 0x6e], 64, 0).unwrap();
-        assert_eq!(a32_outsb.address_size, Some(AddressSize::Bits32));
+    fn lengths_and_operands_are_found() {
+        let plain = |length| Instruction { length, operand: None, string: None };
+        let with = |length, operand| Instruction { operand: Some(operand), ..plain(length) };
+        let string = |length, address_size, segment| {
+            let string = Some(StringOperand { address_size, segment });
+            Instruction { string, ..plain(length) }
+        };
+        use AddressSize::{Bits16, Bits32, Bits64};
+        use SegmentRegister::{Ds, Es, Fs};
+        let table: &[(&[u8], u32, Instruction)] = &[
+            (&[0x0f, 0xa2, 0x90], 64, plain(2)),
+            (&[0x41, 0x0f, 0x22, 0xe1], 64, with(4, RegisterOperand::Move(Gpr::R9))),
+            (&[0x0f, 0x20, 0xc3], 64, with(3, RegisterOperand::Move(Gpr::Rbx))),
+            (&[0x0f, 0x21, 0xf8], 64, with(3, RegisterOperand::Move(Gpr::Rax))),
+            (&[0x0f, 0x06], 64, with(2, RegisterOperand::Clts)),
+            (&[0x0f, 0x01, 0xf0], 64, with(3, RegisterOperand::Lmsw(0x1234))),
+            (&[0x0f, 0x01, 0x30], 64, with(3, RegisterOperand::Lmsw(0x5678))),
+            (&[0xf3, 0x6e], 64, string(2, Bits64, Ds)),
+            (&[0x64, 0x6e], 64, string(2, Bits64, Fs)),
+            (&[0x6e], 16, string(1, Bits16, Ds)),
+            (&[0x67, 0x6e], 64, string(2, Bits32, Ds)),
+            (&[0x26, 0x6d], 32, string(2, Bits32, Es)),
+        ];
+        for (bytes, bitness, expected) in table {
+            assert_eq!(decoded(bytes, *bitness), Some(*expected), "{bytes:x?}");
+        }
     }
 
     #[test]
     fn what_is_no_instruction_is_refused() {
-        assert_eq!(decode(&[], 64, 0), None);
-        assert_eq!(decode(&[0x0f], 64, 0), None);
-        assert_eq!(decode(&[0x06], 64, 0), None);
+        assert_eq!(decoded(&[], 64), None);
+        assert_eq!(decoded(&[0x0f], 64), None);
+        assert_eq!(decoded(&[0x06], 64), None);
     }
 }

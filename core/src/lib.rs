@@ -17,6 +17,7 @@ mod frame;
 mod guest_memory;
 #[cfg(target_arch = "x86_64")]
 mod host;
+mod instruction;
 mod invalidation;
 mod io;
 mod linear;
@@ -48,6 +49,7 @@ pub use frame::{FRAME_BYTES, Frame, Frames, OutOfFrames};
 pub use guest_memory::{AccessError, GuestMappings, GuestMemory};
 #[cfg(target_arch = "x86_64")]
 pub use host::{Host, InterruptsDisabled};
+pub use instruction::{Instruction, RegisterOperand, StringOperand};
 pub use invalidation::Invalidation;
 pub use io::{AddressSize, Io, IoDirection, IoError, IoSize, Ports, StringIo};
 pub use map_error::MapError;

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use x86_virt_core::{
-    AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Io, IoDirection,
-    NestedFault, RegisterAccess, SegmentRegister, StringIo,
+    AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Instruction, Io,
+    IoDirection, NestedFault, RegisterAccess, RegisterOperand, SegmentRegister, StringIo,
 };
 
 use crate::exit_code::ExitCode;
@@ -47,15 +47,6 @@ pub(crate) struct Guest<'g> {
     pub(crate) default_address_size: AddressSize,
     /// Whether the processor has decode assists.
     pub(crate) has_decode_assists: bool,
-}
-
-/// What a decoder says of the instruction, where the processor does not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Instruction {
-    /// The general-purpose register of a MOV to or from a control or debug register.
-    pub(crate) register: Option<Gpr>,
-    /// The address size of a string instruction.
-    pub(crate) address_size: Option<AddressSize>,
 }
 
 /// The kind of an exit whose code says all.
@@ -109,14 +100,17 @@ pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Opt
 fn io(info: IoioInfo, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     let Some(size) = info.size() else { return ExitKind::Vendor };
     let string = info.string().then(|| {
+        // Bochs has no decode assists, but says the address size.
+        let is_complete = guest.has_decode_assists && info.address_size().is_some();
+        let decoded = if is_complete { None } else { decode().and_then(|instruction| instruction.string) };
         let address_size = info
             .address_size()
-            .or_else(|| decode().and_then(|instruction| instruction.address_size))
+            .or_else(|| decoded.map(|operand| operand.address_size))
             .unwrap_or(guest.default_address_size);
         let segment = match info.direction() {
             IoDirection::In => SegmentRegister::Es,
             IoDirection::Out if guest.has_decode_assists => SegmentRegister::from_number(u64::from(info.segment())),
-            IoDirection::Out => SegmentRegister::Ds,
+            IoDirection::Out => decoded.map_or(SegmentRegister::Ds, |operand| operand.segment),
         };
         StringIo { repeat: info.repeat(), address_size, segment }
     });
@@ -145,12 +139,14 @@ fn nested_fault(exit: SvmExit) -> ExitKind {
     })
 }
 
-/// The general-purpose register of a MOV.
-fn moved(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> Option<Gpr> {
-    if guest.has_decode_assists {
-        Some(Gpr::from_number(u64::from(MoveInfo::from_bits(exit.info1).gpr())))
+/// The other operand of an access to a control or debug register. The processor reports those of MOV only.
+fn operand(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> Option<RegisterOperand> {
+    let info = MoveInfo::from_bits(exit.info1);
+    let is_debug_register = exit.code.get() >= 0x20;
+    if guest.has_decode_assists && (info.is_move() || is_debug_register) {
+        Some(RegisterOperand::Move(Gpr::from_number(u64::from(info.gpr()))))
     } else {
-        decode()?.register
+        decode()?.operand
     }
 }
 
@@ -159,25 +155,27 @@ fn access(code: u64, gpr: Gpr) -> RegisterAccess {
     if code & 0x10 == 0 { RegisterAccess::Read(gpr) } else { RegisterAccess::Write(gpr) }
 }
 
-/// CLTS, LMSW and SMSW stay with the vendor: which of them it was takes a decoder, and their operands too.
+/// What a decoder does not know, such as SMSW, stays with the vendor.
 fn control_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
-    if guest.has_decode_assists && !MoveInfo::from_bits(exit.info1).is_move() {
-        return ExitKind::Vendor;
-    }
     let register = ControlRegister::from_number(exit.code.get() & 0xf);
-    match (register, moved(exit, guest, decode)) {
-        (Some(register), Some(gpr)) => {
-            ExitKind::ControlRegister(ControlRegisterAccess::Move { register, access: access(exit.code.get(), gpr) })
+    let access = match (register, operand(exit, guest, decode)) {
+        (Some(register), Some(RegisterOperand::Move(gpr))) => {
+            ControlRegisterAccess::Move { register, access: access(exit.code.get(), gpr) }
         }
-        _ => ExitKind::Vendor,
-    }
+        (_, Some(RegisterOperand::Clts)) => ControlRegisterAccess::Clts,
+        (_, Some(RegisterOperand::Lmsw(source))) => ControlRegisterAccess::Lmsw { source },
+        _ => return ExitKind::Vendor,
+    };
+    ExitKind::ControlRegister(access)
 }
 
 fn debug_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     let [number, ..] = exit.code.get().to_le_bytes();
-    match moved(exit, guest, decode) {
-        Some(gpr) => ExitKind::DebugRegister { number: number & 0xf, access: access(exit.code.get(), gpr) },
-        None => ExitKind::Vendor,
+    match operand(exit, guest, decode) {
+        Some(RegisterOperand::Move(gpr)) => {
+            ExitKind::DebugRegister { number: number & 0xf, access: access(exit.code.get(), gpr) }
+        }
+        _ => ExitKind::Vendor,
     }
 }
 

@@ -25,7 +25,7 @@
 //! ```
 //!
 //! Citations are of the AMD64 Architecture Programmer's Manual (APM), volume 2, publication 24593, revision 3.42.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 mod asid;
 mod capability;

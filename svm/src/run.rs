@@ -1,10 +1,10 @@
 //! Entries and exits.
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{AddressSize, Cr0, Cr4, Event, Exit, ExitKind, Frames};
+use x86_virt_core::{AddressSize, Cr0, Cr4, Event, Exit, ExitKind, Frames, Instruction};
 
 use crate::debug::HostDebug;
-use crate::exit::{self, Guest, Instruction, SvmExit};
+use crate::exit::{self, Guest, SvmExit};
 use crate::exit_code::ExitCode;
 use crate::nmi::NmiBlocking;
 use crate::switch;
@@ -235,8 +235,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
 
     #[cfg(feature = "decode")]
     fn decode(&self) -> Option<Instruction> {
-        let decoded = x86_virt_core::decode::at_rip(self, self.guest.space).ok()?;
-        Some(Instruction { register: decoded.register, address_size: decoded.address_size })
+        x86_virt_core::decode::at_rip(self, self.guest.space).ok()
     }
 
     #[cfg(not(feature = "decode"))]

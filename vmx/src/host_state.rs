@@ -2,10 +2,12 @@
 #![expect(unsafe_code, reason = "decides with what state the host goes on")]
 
 use x86::msr;
+use x86::segmentation::SegmentSelector;
 use x86_virt_core::{DescriptorTable, Efer, Frames, Host};
 
 use crate::access::VmcsWrite;
 use crate::field;
+use crate::instructions;
 use crate::switch;
 use crate::vmcs::CurrentVmcs;
 
@@ -32,6 +34,7 @@ pub(crate) struct HostState {
     gdtr: DescriptorTable,
     idtr: DescriptorTable,
     debugctl: u64,
+    segments: Option<Segments>,
 }
 
 impl HostState {
@@ -47,6 +50,7 @@ impl HostState {
             idtr: host.idtr(),
             // SAFETY: every processor with VMX has IA32_DEBUGCTL.
             debugctl: unsafe { host.msr(msr::IA32_DEBUGCTL) },
+            segments: Segments::to_restore(),
         };
         // SAFETY: every value below is the one that the host has now, and keeps until `sync` sees that it changed or, for
         // those that `CpuPin` names, while the virtual processor is loaded. HOST_RIP is the exit half of the world switch.
@@ -109,8 +113,62 @@ impl HostState {
             // SAFETY: every processor with VMX has IA32_DEBUGCTL; the value is the host's own.
             unsafe { host.set_msr(msr::IA32_DEBUGCTL, self.debugctl) };
         }
+        if let Some(segments) = &self.segments {
+            segments.restore(host, self.fs_base);
+        }
     }
 }
+
+/// Selectors that a VM exit does not load as the host has them: LDTR becomes null, and the others lose RPL and TI.
+///
+/// Intel SDM vol. 3, section 30.5.2, "Loading Host Segment and Descriptor-Table Registers".
+#[derive(Clone, Copy, Debug)]
+struct Segments {
+    ldtr: SegmentSelector,
+    es: SegmentSelector,
+    ds: SegmentSelector,
+    fs: SegmentSelector,
+    gs: SegmentSelector,
+}
+
+impl Segments {
+    /// The selectors now, if a VM exit would lose part of one.
+    fn to_restore() -> Option<Self> {
+        use x86::segmentation::{ds, es, fs, gs};
+        // SAFETY: reading LDTR has no effect; privilege level 0, as `Host` proves for the callers.
+        let ldtr = unsafe { x86::dtables::ldtr() };
+        let segments = Self { ldtr, es: es(), ds: ds(), fs: fs(), gs: gs() };
+        let is_lost = |selector: SegmentSelector| selector.bits() & RPL_AND_TI != 0;
+        let [es, ds, fs, gs] = [segments.es, segments.ds, segments.fs, segments.gs].map(is_lost);
+        (ldtr.bits() != 0 || es || ds || fs || gs).then_some(segments)
+    }
+
+    fn restore(&self, host: Host<'_>, fs_base: u64) {
+        // SAFETY: the host's own selectors, of descriptors that its tables still have (`CpuPin`).
+        unsafe { x86::dtables::load_ldtr(self.ldtr) };
+        // SAFETY: as above.
+        unsafe { x86::segmentation::load_es(self.es) };
+        // SAFETY: as above.
+        unsafe { x86::segmentation::load_ds(self.ds) };
+        if self.fs.bits() & RPL_AND_TI != 0 {
+            // SAFETY: as above; the base, which this changes, comes back below.
+            unsafe { x86::segmentation::load_fs(self.fs) };
+            // SAFETY: every processor with 64-bit mode has the MSR, and the value is the host's own.
+            unsafe { host.set_msr(msr::IA32_FS_BASE, fs_base) };
+        }
+        if self.gs.bits() & RPL_AND_TI != 0 {
+            // SAFETY: every processor with 64-bit mode has the MSR.
+            let kernel_gs_base = unsafe { host.msr(msr::IA32_KERNEL_GSBASE) };
+            // SAFETY: as for the other selectors; KERNEL_GS_BASE, which this changes, comes back below.
+            unsafe { instructions::load_gs_behind_swapgs(self.gs) };
+            // SAFETY: every processor with 64-bit mode has the MSR, and the value is the host's own.
+            unsafe { host.set_msr(msr::IA32_KERNEL_GSBASE, kernel_gs_base) };
+        }
+    }
+}
+
+/// Requested privilege level and table indicator of a selector.
+const RPL_AND_TI: u16 = 7;
 
 /// The address of the exit half of the world switch.
 #[expect(clippy::as_conversions, reason = "a function pointer has no other conversion to an address")]

@@ -198,6 +198,26 @@ pub(crate) unsafe fn invept(kind: InveptType, eptp: u64) -> Outcome {
     Outcome::new(carry, zero)
 }
 
+/// Loads GS without changing its base: KERNEL_GS_BASE becomes the base of the descriptor in its place, so that an NMI finds
+/// the host's GS base at any moment, or one that its handler exchanges for it.
+///
+/// # Safety
+///
+/// - The code runs at privilege level 0 in 64-bit mode, with interrupts disabled.
+/// - The selector is null, or of a data segment in the host's tables.
+pub(crate) unsafe fn load_gs_behind_swapgs(selector: x86::segmentation::SegmentSelector) {
+    // SAFETY: the caller fulfils the conditions above; nothing between the two exchanges uses GS.
+    unsafe {
+        asm!(
+            "swapgs",
+            "mov gs, {:e}",
+            "swapgs",
+            in(reg) u32::from(selector.bits()),
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 /// Calls the host's handler of non-maskable interrupts, whose IRET also ends the blocking of NMIs that a VM exit because of
 /// an NMI leaves behind.
 ///

@@ -1,11 +1,12 @@
 //! Exits as Bochs 2.7, QEMU 7.2 and the manual have them.
 
 use x86_virt_core::{
-    Access, AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Io,
-    IoDirection, IoSize, NestedFault, NestedFaultCause, RegisterAccess, SegmentRegister, StringIo,
+    Access, AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Instruction,
+    Io, IoDirection, IoSize, NestedFault, NestedFaultCause, RegisterAccess, RegisterOperand, SegmentRegister, StringIo,
+    StringOperand,
 };
 
-use super::{Guest, Instruction, SvmExit, kind};
+use super::{Guest, SvmExit, kind};
 use crate::exit_code::ExitCode;
 
 const GPRS: Gprs = Gprs {
@@ -80,9 +81,10 @@ fn port_io_is_decoded_with_and_without_its_address_size() {
         let string = Some(StringIo { repeat: true, address_size, segment });
         ExitKind::Io(Io { port: 0x3f8, size: IoSize::Byte, direction: IoDirection::Out, string })
     };
-    let decoded = || Some(Instruction { register: None, address_size: Some(AddressSize::Bits16) });
+    let string = Some(StringOperand { address_size: AddressSize::Bits16, segment: SegmentRegister::Gs });
+    let decoded = || Some(Instruction { length: 2, operand: None, string });
     let qemu = exit(ExitCode::IOIO, 0x3f8_001c, 0);
-    assert_eq!(kind(qemu, PLAIN, decoded), outs(AddressSize::Bits16, SegmentRegister::Ds));
+    assert_eq!(kind(qemu, PLAIN, decoded), outs(AddressSize::Bits16, SegmentRegister::Gs));
     assert_eq!(kind(qemu, PLAIN, || None), outs(AddressSize::Bits32, SegmentRegister::Ds));
     let assisted = exit(ExitCode::IOIO, 0x3f8_121c, 0);
     assert_eq!(kind(assisted, ASSISTED, not_decoded), outs(AddressSize::Bits64, SegmentRegister::Fs));
@@ -114,13 +116,18 @@ fn nested_faults_say_what_and_why() {
 #[test]
 fn moves_of_control_and_debug_registers_need_assists_or_a_decoder() {
     let expected = |register, access| ExitKind::ControlRegister(ControlRegisterAccess::Move { register, access });
-    let decoded = || Some(Instruction { register: Some(Gpr::R9), address_size: None });
+    let instruction = |operand| Some(Instruction { length: 3, operand: Some(operand), string: None });
+    let decoded = || instruction(RegisterOperand::Move(Gpr::R9));
     let write = exit(ExitCode::CR0_WRITE, 1 << 63 | 3, 0);
     assert_eq!(kind(write, ASSISTED, not_decoded), expected(ControlRegister::Cr0, RegisterAccess::Write(Gpr::Rbx)));
     let read = exit(ExitCode::CR8_READ, 0, 0);
     assert_eq!(kind(read, PLAIN, decoded), expected(ControlRegister::Cr8, RegisterAccess::Read(Gpr::R9)));
     assert_eq!(kind(read, PLAIN, || None), ExitKind::Vendor);
-    assert_eq!(kind(exit(ExitCode::CR0_WRITE, 0, 0), ASSISTED, not_decoded), ExitKind::Vendor, "CLTS or LMSW");
+    let clts = kind(exit(ExitCode::CR0_WRITE, 0, 0), ASSISTED, || instruction(RegisterOperand::Clts));
+    assert_eq!(clts, ExitKind::ControlRegister(ControlRegisterAccess::Clts));
+    let lmsw = kind(exit(ExitCode::CR0_WRITE, 0, 0), PLAIN, || instruction(RegisterOperand::Lmsw(0xfff1)));
+    assert_eq!(lmsw, ExitKind::ControlRegister(ControlRegisterAccess::Lmsw { source: 0xfff1 }));
+    assert_eq!(kind(exit(ExitCode::CR0_WRITE, 0, 0), ASSISTED, || None), ExitKind::Vendor);
     let debug = exit(ExitCode::DR7_WRITE, 0xb, 0);
     let access = RegisterAccess::Write(Gpr::R11);
     assert_eq!(kind(debug, ASSISTED, not_decoded), ExitKind::DebugRegister { number: 7, access });

@@ -7,10 +7,12 @@ use core::arch::asm;
 use core::arch::x86_64::__cpuid;
 
 use x86::msr::{rdmsr, wrmsr};
+use x86_virt::{Processor, Vendor};
 
 /// A feature of the processor that CPUID reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Feature {
+    /// MONITOR and MWAIT, and both end a run: MONITOR of an SVM guest does not in Bochs 2.7.
     Monitor,
     Pcid,
     Xsave,
@@ -25,13 +27,18 @@ pub(crate) enum Feature {
 pub(crate) fn has(feature: Feature) -> bool {
     let bit = |register: u32, bit: u32| register >> bit & 1 == 1;
     match feature {
-        Feature::Monitor => bit(__cpuid(1).ecx, 3),
+        Feature::Monitor => bit(__cpuid(1).ecx, 3) && (is_tcg() || Processor::detect().vendor() != Some(Vendor::Amd)),
         Feature::Pcid => bit(__cpuid(1).ecx, 17),
         Feature::Xsave => bit(__cpuid(1).ecx, 26),
         Feature::Avx => bit(__cpuid(1).ecx, 28),
-        Feature::ExactExits => __cpuid(0x4000_0000).ebx != u32::from_le_bytes(*b"TCGT"),
+        Feature::ExactExits => !is_tcg(),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
+}
+
+/// Whether QEMU's TCG is the processor: it says so as a hypervisor would.
+fn is_tcg() -> bool {
+    __cpuid(0x4000_0000).ebx == u32::from_le_bytes(*b"TCGT")
 }
 
 /// Reads a register by MOV.

@@ -177,7 +177,7 @@ control_word: .word 0x0f7f                      # round to zero
 mxcsr: .long 0x7f80                             # round to zero, exceptions masked
     .balign 16
 msrs:
-    .quad 0x174, 0x0000000012345678             # SYSENTER_CS
+    .quad 0x174, 0x0000000000005678             # SYSENTER_CS
     .quad 0x175, 0x0000111122223333             # SYSENTER_ESP
     .quad 0x176, 0xffff888822223333             # SYSENTER_EIP
     .quad 0x277, 0x0001040600010406             # PAT
