@@ -119,6 +119,8 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         fn segment(&self, register: SegmentRegister) -> Segment;
         fn gdtr(&self) -> DescriptorTable;
         fn idtr(&self) -> DescriptorTable;
+        fn breakpoints(&self) -> [u64; 4];
+        fn dr6(&self) -> u64;
         fn dr7(&self) -> u64;
         fn xcr0(&self) -> u64;
         fn msr(&self, msr: SwitchedMsr) -> u64;
@@ -137,6 +139,8 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         mut fn set_segment(&mut self, register: SegmentRegister, segment: Segment);
         mut fn set_gdtr(&mut self, table: DescriptorTable);
         mut fn set_idtr(&mut self, table: DescriptorTable);
+        mut fn set_breakpoints(&mut self, addresses: [u64; 4]) -> Result<(), StateError>;
+        mut fn set_dr6(&mut self, dr6: u64);
         mut fn set_dr7(&mut self, dr7: u64);
         mut fn set_xcr0(&mut self, xcr0: u64) -> Result<(), StateError>;
         mut fn set_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError>;

@@ -4,6 +4,8 @@
 mod access;
 mod addr;
 mod config;
+#[cfg(target_arch = "x86_64")]
+mod debug;
 #[cfg(feature = "decode")]
 pub mod decode;
 mod direct_map;
@@ -41,6 +43,8 @@ mod walk;
 pub use access::Access;
 pub use addr::{Gpa, Gva, Hpa, PageSize};
 pub use config::{FpuPolicy, Intercepts, VcpuConfig};
+#[cfg(target_arch = "x86_64")]
+pub use debug::HostDebug;
 pub use direct_map::DirectMap;
 pub use event::{Event, Exception, InjectError, Interruptibility};
 pub use exit::{ControlRegisterAccess, Exit, ExitKind, NestedFault, NestedFaultCause, RegisterAccess};

@@ -105,10 +105,26 @@ pub trait Vcpu {
     /// Sets IDTR.
     fn set_idtr(&mut self, table: DescriptorTable);
 
+    /// DR0 to DR3.
+    fn breakpoints(&self) -> [u64; 4];
+
+    /// Sets DR0 to DR3.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::NonCanonical`] with the first address that is not canonical; then nothing is changed.
+    fn set_breakpoints(&mut self, addresses: [u64; 4]) -> Result<(), StateError>;
+
+    /// DR6.
+    fn dr6(&self) -> u64;
+
+    /// Sets DR6; reserved bits are made as the processor requires them.
+    fn set_dr6(&mut self, dr6: u64);
+
     /// DR7.
     fn dr7(&self) -> u64;
 
-    /// Sets DR7.
+    /// Sets DR7; reserved bits are made as the processor requires them.
     fn set_dr7(&mut self, dr7: u64);
 
     /// XCR0.

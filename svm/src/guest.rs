@@ -219,6 +219,26 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         self.write(save::IDTR, table.into());
     }
 
+    fn breakpoints(&self) -> [u64; 4] {
+        self.guest.breakpoints
+    }
+
+    fn set_breakpoints(&mut self, addresses: [u64; 4]) -> Result<(), StateError> {
+        for (name, address) in ["DR0", "DR1", "DR2", "DR3"].into_iter().zip(addresses) {
+            register::check_address(name, address, self.guest.mode())?;
+        }
+        self.guest.breakpoints = addresses;
+        Ok(())
+    }
+
+    fn dr6(&self) -> u64 {
+        self.read(save::DR6)
+    }
+
+    fn set_dr6(&mut self, dr6: u64) {
+        self.write(save::DR6, register::dr6(dr6));
+    }
+
     fn dr7(&self) -> u64 {
         self.read(save::DR7)
     }

@@ -30,8 +30,6 @@
 mod asid;
 mod capability;
 mod cpl;
-#[cfg(target_arch = "x86_64")]
-mod debug;
 mod exit;
 mod exit_code;
 mod exit_info;

@@ -1,9 +1,8 @@
 //! Entries and exits.
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{AddressSize, Cr0, Cr4, Event, Exit, ExitKind, Frames, Instruction};
+use x86_virt_core::{AddressSize, Cr0, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction};
 
-use crate::debug::HostDebug;
 use crate::exit::{self, Guest, SvmExit};
 use crate::exit_code::ExitCode;
 use crate::nmi::NmiBlocking;
@@ -107,7 +106,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         unsafe {
             switch::enter(&raw mut guest.gprs, guest.vmcb.hpa().get(), self.processor.host_state().get(), fpu);
         }
-        debug.restore(self.host, guest.vmcb.read(save::DR6), guest.vmcb.read(save::DR7));
+        debug.restore(self.host);
     }
 
     /// Flushes if the space has changed since the last flush, or the caller asked for it.

@@ -2,13 +2,12 @@
 
 use core::fmt;
 
-use x86_virt_core::{AddressSpace, Event, Frames, Host, OutOfFrames, StateError, VcpuConfig};
+use x86_virt_core::{AddressSpace, Event, Frames, Host, OutOfFrames, VcpuConfig};
 use x86_virt_npt::NptFormat;
 
 use crate::capability::Capabilities;
 use crate::exit::SvmExit;
 use crate::parked::{LoadError, ParkedVcpu};
-use crate::register;
 use crate::root::{Processor, SvmRoot};
 use crate::vmcb::{Field, ReadWrite, control, save};
 
@@ -105,36 +104,6 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     /// Flushes at the next entry what the TLB holds of the guest, as after an INVLPG that was intercepted.
     pub const fn flush_tlb(&mut self) {
         self.guest.needs_flush = true;
-    }
-
-    /// DR6.
-    #[must_use]
-    pub fn dr6(&self) -> u64 {
-        self.read(save::DR6)
-    }
-
-    /// Sets DR6; reserved bits are made as the processor requires them.
-    pub fn set_dr6(&mut self, dr6: u64) {
-        self.write(save::DR6, register::dr6(dr6));
-    }
-
-    /// DR0 to DR3.
-    #[must_use]
-    pub const fn breakpoints(&self) -> [u64; 4] {
-        self.guest.breakpoints
-    }
-
-    /// Sets DR0 to DR3.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError::NonCanonical`] with the first address that is not canonical; then nothing is changed.
-    pub fn set_breakpoints(&mut self, addresses: [u64; 4]) -> Result<(), StateError> {
-        for (name, address) in ["DR0", "DR1", "DR2", "DR3"].into_iter().zip(addresses) {
-            register::check_address(name, address, self.guest.mode())?;
-        }
-        self.guest.breakpoints = addresses;
-        Ok(())
     }
 
     /// The event whose delivery the last exit interrupted, or that waits for the next entry.

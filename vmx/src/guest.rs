@@ -16,7 +16,7 @@ use crate::control::{EntryControls, PrimaryControls};
 use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
-use crate::vcpu::{EntryError, VmxVcpu};
+use crate::vcpu::{DR6_AFTER_RESET, EntryError, VmxVcpu};
 use crate::vmcs::CurrentVmcs;
 
 /// RIP, RSP and RFLAGS: read on first use after an exit, written before an entry if they changed.
@@ -413,6 +413,29 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     fn set_idtr(&mut self, table: DescriptorTable) {
         self.vmcs.put(field::GUEST_IDTR_BASE, table.base);
         self.vmcs.put(field::GUEST_IDTR_LIMIT, u32::from(table.limit));
+    }
+
+    fn breakpoints(&self) -> [u64; 4] {
+        self.parts.breakpoints
+    }
+
+    fn set_breakpoints(&mut self, addresses: [u64; 4]) -> Result<(), StateError> {
+        let width = Self::linear_width(self.guest_cr4());
+        for (name, address) in ["DR0", "DR1", "DR2", "DR3"].into_iter().zip(addresses) {
+            check_canonical(name, address, width)?;
+        }
+        self.parts.breakpoints = addresses;
+        Ok(())
+    }
+
+    fn dr6(&self) -> u64 {
+        self.parts.dr6
+    }
+
+    fn set_dr6(&mut self, dr6: u64) {
+        /// B0 to B3, BD, BS and BT.
+        const DEFINED: u64 = 0xe00f;
+        self.parts.dr6 = dr6 & DEFINED | DR6_AFTER_RESET;
     }
 
     fn dr7(&self) -> u64 {

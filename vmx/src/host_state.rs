@@ -11,11 +11,6 @@ use crate::instructions;
 use crate::switch;
 use crate::vmcs::CurrentVmcs;
 
-/// DR7 after a VM exit.
-///
-/// Intel SDM vol. 3, section 30.5.1, "Loading Host Control Registers, Debug Registers, MSRs".
-const DR7_AFTER_EXIT: u64 = 0x400;
-
 /// Limit of GDTR and IDTR after a VM exit.
 ///
 /// Intel SDM vol. 3, section 30.5.2, "Loading Host Segment and Descriptor-Table Registers".
@@ -216,62 +211,4 @@ fn task_state_base(gdtr: DescriptorTable) -> u64 {
     // SAFETY: TR was loaded from this descriptor of 16 bytes, which the GDT still has (`CpuPin`).
     let [low, middle, high, _] = unsafe { descriptor.read_unaligned() };
     u64::from(low >> 16 | (middle & 0xff) << 16 | middle & 0xff00_0000) | u64::from(high) << 32
-}
-
-/// DR0 to DR3, DR6 and DR7 of the host while the guest runs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HostDebug {
-    dr6: u64,
-    dr7: u64,
-    breakpoints: Option<[u64; 4]>,
-}
-
-/// Debug registers of the guest that the VMCS does not hold.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct GuestDebug {
-    pub(crate) breakpoints: [u64; 4],
-    pub(crate) dr6: u64,
-}
-
-impl HostDebug {
-    /// Loads the guest's breakpoints if its `dr7` enables one.
-    pub(crate) fn enter(host: Host<'_>, guest: &GuestDebug, dr7: u64) -> Self {
-        const ENABLES: u64 = 0xff;
-        let breakpoints = (dr7 & ENABLES != 0).then(|| {
-            let own = [host.dr0(), host.dr1(), host.dr2(), host.dr3()];
-            set_breakpoints(host, guest.breakpoints);
-            own
-        });
-        Self { dr6: host.dr6(), dr7: host.dr7(), breakpoints }
-    }
-
-    /// Makes the debug registers as they were.
-    pub(crate) fn leave(self, host: Host<'_>, guest: &mut GuestDebug) {
-        let dr6 = host.dr6();
-        if dr6 != self.dr6 {
-            guest.dr6 = dr6;
-            // SAFETY: the value that the host had.
-            unsafe { host.set_dr6(self.dr6) };
-        }
-        if let Some(own) = self.breakpoints {
-            set_breakpoints(host, own);
-        }
-        if self.dr7 != DR7_AFTER_EXIT {
-            // SAFETY: the value that the host had, after DR0 to DR3.
-            unsafe { host.set_dr7(self.dr7) };
-        }
-    }
-}
-
-/// Sets DR0 to DR3.
-fn set_breakpoints(host: Host<'_>, [dr0, dr1, dr2, dr3]: [u64; 4]) {
-    // SAFETY: DR7 enables no breakpoint of the host while this runs: before an entry the host's are not hit by this code
-    // (it accesses none of the host's data), and after an exit DR7 is 400H.
-    unsafe { host.set_dr0(dr0) };
-    // SAFETY: as above.
-    unsafe { host.set_dr1(dr1) };
-    // SAFETY: as above.
-    unsafe { host.set_dr2(dr2) };
-    // SAFETY: as above.
-    unsafe { host.set_dr3(dr3) };
 }

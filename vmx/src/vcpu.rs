@@ -2,7 +2,9 @@
 #![expect(unsafe_code, reason = "enters the guest")]
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
-use x86_virt_core::{AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig};
+use x86_virt_core::{
+    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, HostDebug, OutOfFrames, VcpuConfig,
+};
 use x86_virt_ept::EptFormat;
 
 use crate::access::{FieldError, VmcsRead, VmcsWrite};
@@ -13,7 +15,7 @@ use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, ExitReason};
 use crate::field;
 use crate::guest::Cache;
-use crate::host_state::{GuestDebug, HostDebug, HostState};
+use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
 use crate::instructions::{self, InveptType, Outcome};
 use crate::msrs::{self, Msrs};
@@ -56,7 +58,9 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) switch: Switch,
     pub(crate) fpu: FpuState<A>,
     pub(crate) msrs: Msrs,
-    pub(crate) debug: GuestDebug,
+    /// DR0 to DR3.
+    pub(crate) breakpoints: [u64; 4],
+    pub(crate) dr6: u64,
     pub(crate) msr_bitmaps: MsrBitmaps<A>,
     pub(crate) io_bitmaps: IoBitmaps<A>,
     pub(crate) primary: PrimaryControls,
@@ -126,7 +130,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             switch: Switch::new(Gprs::default()),
             fpu,
             msrs: Msrs::new(),
-            debug: GuestDebug::default(),
+            breakpoints: [0; 4],
+            dr6: DR6_AFTER_RESET,
             msr_bitmaps: MsrBitmaps::new(frames)?,
             io_bitmaps: IoBitmaps::new(frames)?,
             primary: controls.primary,
@@ -274,7 +279,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         let parts = &mut self.parts;
         let Mode { usable, osxsave, dr7 } = *parts.mode.get_or_insert_with(|| Mode::read(&self.vmcs, &parts.msrs));
         parts.msrs.enter(self.host, usable);
-        let debug = HostDebug::enter(self.host, &parts.debug, dr7);
+        let debug = HostDebug::exchange(self.host, dr7, &parts.breakpoints);
+        if self.host.dr6() != parts.dr6 {
+            // SAFETY: `set_dr6` and the processor make only values that it takes; `restore` brings the host's back.
+            unsafe { self.host.set_dr6(parts.dr6) };
+        }
         if self.host.cr2() != parts.cr2 {
             // SAFETY: the host reads CR2 only in its page-fault handler, right after a fault.
             unsafe { self.host.set_cr2(parts.cr2) };
@@ -285,7 +294,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         // `host_rsp` are kept with it; interrupts are disabled.
         let outcome = unsafe { parts.switch.enter(fpu) };
         parts.cr2 = self.host.cr2();
-        debug.leave(self.host, &mut parts.debug);
+        parts.dr6 = self.host.dr6();
+        debug.restore(self.host);
         parts.msrs.leave(self.host, usable);
         if outcome == Outcome::Succeed {
             self.host_state.restore(self.host);
@@ -356,6 +366,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         self.parts.cache.write_back(&mut self.vmcs);
     }
 }
+
+/// DR6 after reset: no condition, and all reserved bits that are 1.
+///
+/// Intel SDM vol. 3, section 19.2.3, "Debug Status Register (DR6)".
+pub(crate) const DR6_AFTER_RESET: u64 = 0xffff_0ff0;
 
 /// IA32_PAT after reset.
 ///

@@ -20,8 +20,9 @@ use crate::MAX_PROCESSORS;
 pub(crate) const CODE: u16 = 0x08;
 /// The selector of processor 0's TSS. Every other one is 16 after the one before, so that TR tells the processor.
 const TSS: u16 = 0x18;
-/// The stack of a processor, where it runs everything but the entries of the IDT.
-pub(crate) const STACK_SIZE: usize = 0x1_0000;
+/// The stack of a processor, where it runs everything but the entries of the IDT. An instruction decoder that builds its
+/// tables without optimization needs more than 64 KiB.
+pub(crate) const STACK_SIZE: usize = 0x4_0000;
 /// One stack of the interrupt stack table.
 const IST_STACK_SIZE: usize = 0x4000;
 

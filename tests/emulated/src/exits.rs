@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use x86_virt::{Cr4, ExitKind, Gprs, Intercepts, Processor, Vcpu, VcpuConfig, Vendor};
+use x86_virt::{Cr4, ExitKind, Gprs, Intercepts, Processor, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
 use crate::exit_table::{Case, LONG, NUMBERS, PROTECTED, REAL};
@@ -102,17 +102,3 @@ pub(crate) fn next_rip_at_the_end_of_a_segment(bench: &Bench) -> Outcome {
 
 /// Guest-physical address of the last two bytes of the segment of [`Mode::Real`].
 const CODE_END: u64 = CODE + 0xfffe;
-
-/// What has no kind of its own keeps its reason and can be printed.
-pub(crate) fn vendor_kinds_keep_their_reason(bench: &Bench) -> Outcome {
-    if Processor::detect().vendor() == Some(Vendor::Intel) {
-        return Ok(());
-    }
-    // CLTS writes CR0: AMD's processors do not say that it was no MOV.
-    bench.with_guest(Mode::Long, &[0x0f, 0x06], &VcpuConfig::new(), |guest| {
-        let exit = guest.run()?;
-        ensure_eq!(exit.kind, ExitKind::Vendor, "exit ({})", exit.reason);
-        ensure_eq!(guest.vcpu.next_rip()?, CODE + 2, "RIP of the next instruction");
-        Ok(())
-    })
-}

@@ -9,11 +9,15 @@ extern crate alloc;
 
 mod bench;
 mod code;
+mod events;
 mod exit_table;
 mod exits;
 mod guest;
 mod harness;
+mod interrupts;
+mod nmi;
 mod probe;
+mod redelivery;
 mod registers;
 mod world_switch;
 
@@ -38,12 +42,37 @@ const TESTS: &[Test] = tests! {
     world_switch {
         registers_survive: On::Every,
     }
+    interrupts {
+        self_sent_come_once: On::Every,
+        timer_during_exits: On::Every,
+    }
+    nmi {
+        self_sent_end_the_run: On::Every,
+        timer_during_exits: On::First,
+    }
+    events {
+        exception_with_error_code: On::Every,
+        every_exception: On::Every,
+        invalid_events_are_refused: On::Every,
+        interrupt_waits_for_the_window: On::Every,
+        interrupt_waits_for_popf: On::Every,
+        nmi_blocks_the_next: On::Every,
+        cancelled_events_do_not_come: On::Every,
+        real_mode_events: On::Every,
+    }
+    redelivery {
+        interrupt: On::Every,
+        nmi: On::Every,
+        exception_with_error_code: On::Every,
+        exception_of_the_guest: On::Every,
+        software_interrupt: On::Every,
+        breakpoint: On::Every,
+    }
     exits {
         long_mode: On::Every,
         protected_mode: On::Every,
         real_mode: On::Every,
         next_rip_at_the_end_of_a_segment: On::Every,
-        vendor_kinds_keep_their_reason: On::Every,
     }
 };
 

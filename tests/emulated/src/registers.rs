@@ -21,6 +21,8 @@ pub(crate) enum Feature {
     /// Each instruction that ends a run does so with a code of its own: not on QEMU's TCG, which reports RDTSCP as RDTSC and
     /// INVD as WBINVD, and does not intercept XSETBV.
     ExactExits,
+    /// A guest has a PAT of its own: not on QEMU's TCG, which does not switch it.
+    GuestPat,
 }
 
 /// Whether the processor has `feature`.
@@ -31,7 +33,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         Feature::Pcid => bit(__cpuid(1).ecx, 17),
         Feature::Xsave => bit(__cpuid(1).ecx, 26),
         Feature::Avx => bit(__cpuid(1).ecx, 28),
-        Feature::ExactExits => !is_tcg(),
+        Feature::ExactExits | Feature::GuestPat => !is_tcg(),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
 }

@@ -1,7 +1,7 @@
 # A 64-bit guest that fills every register it can with values of its own, then ends runs with CPUID for ever and checks
 # after each that nothing has changed. The host leaves all registers as they are at a CPUID.
 #
-# R14 bit 0: YMM registers may be used. Port 0xF0: failure, with the number of the check in AL.
+# R14 bit 0: YMM registers may be used; the byte above: how many of the MSRs in the list it has for itself. Port 0xF0: failure, with the number of the check in AL.
 
 .set FAILURE, 0xf0
 
@@ -47,6 +47,8 @@
 
 world_switch_start:
     mov %r14, has_ymm(%rip)
+    movzbl has_ymm + 1(%rip), %ebx
+    mov %ebx, msr_count(%rip)
     fninit
     fldcw control_word(%rip)
     fldl number(%rip)
@@ -67,7 +69,7 @@ world_switch_start:
     mov fault_address(%rip), %rax
     mov %rax, %cr2
     lea msrs(%rip), %rsi
-    mov $(msrs_end - msrs) / 16, %edi
+    mov msr_count(%rip), %edi
 3:  mov (%rsi), %ecx
     mov 8(%rsi), %eax
     mov 12(%rsi), %edx
@@ -93,7 +95,7 @@ again:
 
     # MSRs.
     lea msrs(%rip), %rsi
-    mov $(msrs_end - msrs) / 16, %edi
+    mov msr_count(%rip), %edi
 5:  mov (%rsi), %ecx
     rdmsr
     cmp 8(%rsi), %eax
@@ -166,6 +168,7 @@ failed:
 
 .balign 16
 has_ymm: .quad 0
+msr_count: .quad 0
 fault_address: .quad 0x5a5a5a5a12345678
 table_pointer:
     .word 0x4321
@@ -180,7 +183,6 @@ msrs:
     .quad 0x174, 0x0000000000005678             # SYSENTER_CS
     .quad 0x175, 0x0000111122223333             # SYSENTER_ESP
     .quad 0x176, 0xffff888822223333             # SYSENTER_EIP
-    .quad 0x277, 0x0001040600010406             # PAT
     .quad 0xc0000081, 0x1122334455667788        # STAR
     .quad 0xc0000082, 0xffff999922223333        # LSTAR
     .quad 0xc0000083, 0x0000333344445555        # CSTAR
@@ -188,7 +190,7 @@ msrs:
     .quad 0xc0000100, 0x0000444455556666        # FS_BASE
     .quad 0xc0000101, 0xffffaaaa55556666        # GS_BASE
     .quad 0xc0000102, 0x0000666677778888        # KERNEL_GS_BASE
-msrs_end:
+    .quad 0x277, 0x0001040600010406             # PAT
 gprs: .fill 16, 8, 0x0123456789abcdef
 vectors:
 .set v, 0

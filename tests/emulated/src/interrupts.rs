@@ -1,0 +1,78 @@
+//! The host's interrupts end a run, and reach the host's handler once.
+
+use machine::{apic, interrupts};
+use x86_virt::{ExitKind, Vcpu, VcpuConfig};
+
+use crate::bench::Bench;
+use crate::code;
+use crate::guest::{CODE, Mode};
+use crate::harness::{Outcome, ensure, ensure_eq, fail};
+use crate::world_switch::{EXITS, prepare};
+
+const SELF_SENT: u8 = 0x50;
+const TIMER: u8 = 0x51;
+
+/// With interrupts disabled, an interrupt ends each run until the host takes it; with interrupts enabled, the host has taken it
+/// when the run has ended.
+pub(crate) fn self_sent_come_once(bench: &Bench) -> Outcome {
+    // Spins with IF = 0.
+    bench.with_guest(Mode::Long, &[0xeb, 0xfe], &VcpuConfig::new(), |guest| {
+        let before = interrupts::count(SELF_SENT);
+        for round in 1..=1000 {
+            apic::send_interrupt(bench.processor, SELF_SENT);
+            guest.expect(ExitKind::HostInterrupt)?;
+            guest.expect(ExitKind::HostInterrupt)?;
+            ensure!(!interrupts::are_enabled(), "a run enabled the host's interrupts");
+            ensure_eq!(interrupts::count(SELF_SENT) - before, round - 1, "interrupts taken while disabled");
+            take_pending();
+            ensure_eq!(interrupts::count(SELF_SENT) - before, round, "interrupts taken");
+            ensure_eq!(guest.vcpu.rip(), CODE, "RIP of the guest");
+        }
+        Ok(())
+    })
+}
+
+/// Exits of a guest that checks all of its registers, with the timer interrupting wherever it does: in the guest, in the host
+/// and between. Every exit because of an interrupt brings the handler one.
+pub(crate) fn timer_during_exits(bench: &Bench) -> Outcome {
+    let outcome = bench.with_guest(Mode::Long, code::world_switch(), &VcpuConfig::new(), |guest| {
+        prepare(guest)?;
+        let (mut host_interrupts, mut done) = (0, 0);
+        let before = interrupts::count(TIMER);
+        interrupts::enable();
+        while done < EXITS {
+            if done % 500 == 0 {
+                // A prime, so that the phase moves over everything.
+                apic::start_timer(TIMER, 3001 + 2 * u32::try_from(done / 500)?);
+            }
+            let taken = interrupts::count(TIMER);
+            match guest.run()?.kind {
+                ExitKind::Cpuid => guest.vcpu.skip_instruction()?,
+                ExitKind::HostInterrupt => {
+                    host_interrupts += 1;
+                    ensure!(interrupts::count(TIMER) > taken, "the handler did not run in the host");
+                }
+                ExitKind::Io(_) => fail!("check {} of the guest failed", guest.vcpu.gprs().rax & 0xff),
+                kind => fail!("{kind:x?} at {:#x}", guest.vcpu.rip()),
+            }
+            ensure!(interrupts::are_enabled(), "a run disabled the host's interrupts");
+            done += 1;
+        }
+        let taken = interrupts::count(TIMER) - before;
+        ensure!(host_interrupts > 0, "no interrupt came while the guest ran");
+        ensure!(taken >= host_interrupts, "{host_interrupts} exits, but the handler ran {taken} times");
+        Ok(())
+    });
+    apic::stop_timer();
+    take_pending();
+    outcome
+}
+
+/// Lets the host take what is pending.
+fn take_pending() {
+    interrupts::enable();
+    for _ in 0..16 {
+        core::hint::spin_loop();
+    }
+    interrupts::disable();
+}
