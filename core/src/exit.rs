@@ -62,6 +62,8 @@ pub enum ExitKind {
     HostInterrupt,
     /// A non-maskable interrupt of the host came. The host's handler has run, or runs before the next instruction.
     HostNmi,
+    /// A machine check of the host came. The host's handler has run.
+    HostMachineCheck,
     /// The guest takes interrupts now; see [`Vcpu::request_interrupt_window`](crate::Vcpu::request_interrupt_window).
     InterruptWindow,
     /// A triple fault: the guest shut down.
@@ -112,6 +114,7 @@ impl ExitKind {
             Self::Exception { .. } => "exception",
             Self::HostInterrupt => "host interrupt",
             Self::HostNmi => "host NMI",
+            Self::HostMachineCheck => "host machine check",
             Self::InterruptWindow => "interrupt window",
             Self::Shutdown => "shutdown",
             Self::Init => "INIT",

@@ -103,6 +103,12 @@ impl<A: Frames> FpuState<A> {
         self.switch.mode == XSAVE
     }
 
+    /// Whether a guest may have CR4.OSXSAVE: not where FXSAVE exchanges the state, which leaves out what XCR0 enables.
+    #[must_use]
+    pub const fn allows_osxsave(&self) -> bool {
+        self.switch.mode != FXSAVE
+    }
+
     /// The guest's XCR0.
     #[must_use]
     pub const fn xcr0(&self) -> u64 {

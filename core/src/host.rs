@@ -207,6 +207,31 @@ impl<'p> Host<'p> {
         unsafe { asm!("lidt [{}]", in(reg) &raw const image, options(readonly, nostack, preserves_flags)) };
     }
 
+    /// Calls the host's handler of non-maskable interrupts. Its IRET also ends the blocking of NMIs.
+    ///
+    /// Intel SDM vol. 3, section 30.5.5, "Updating Non-Register State".
+    ///
+    /// # Safety
+    ///
+    /// An NMI was taken off the processor without its handler having run.
+    #[expect(unsafe_code, reason = "runs a handler of the host")]
+    pub unsafe fn call_nmi_handler(self) {
+        // SAFETY: `CpuPin` promises a handler, on a stack of its own, so that the red zone is left alone, which returns by
+        // IRET and keeps all registers. The caller promises that it is due.
+        unsafe { asm!("int 2") };
+    }
+
+    /// Calls the host's handler of machine checks.
+    ///
+    /// # Safety
+    ///
+    /// A machine check was taken off the processor without its handler having run.
+    #[expect(unsafe_code, reason = "runs a handler of the host")]
+    pub unsafe fn call_machine_check_handler(self) {
+        // SAFETY: as for NMIs.
+        unsafe { asm!("int 18") };
+    }
+
     /// Disables interrupts until the guard is dropped, which restores RFLAGS.IF.
     #[must_use]
     #[expect(unsafe_code, reason = "changes RFLAGS.IF")]
@@ -219,7 +244,7 @@ impl<'p> Host<'p> {
     }
 }
 
-/// Interrupts are disabled while this exists.
+/// Disables interrupts. Dropping it makes RFLAGS.IF as it was: guards are dropped in the reverse order of their making.
 #[derive(Debug)]
 pub struct InterruptsDisabled {
     were_enabled: bool,

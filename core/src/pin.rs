@@ -13,10 +13,15 @@
 /// - nothing else on that processor enters or leaves VMX operation, changes EFER.SVME or the host save area, or executes
 ///   VMX or SVM instructions;
 /// - these do not change on that processor: GDT, IDT, TR, LDTR and the segment registers; STAR, LSTAR, CSTAR, SFMASK,
-///   KERNEL_GS_BASE, the SYSENTER MSRs, PAT, EFER, DEBUGCTL; CR4.VMXE. CR0, CR3, the rest of CR4, FS and GS base, XCR0 and
-///   the debug registers may change between two runs;
-/// - CR0.TS and CR0.EM are 0 while a guest is entered, unless the guest state for the FPU is not switched;
-/// - handlers of non-maskable interrupts and machine checks run on a stack of their own (IST), keep CR2, the debug
-///   registers, XCR0 and all x87, SSE and AVX state as they find it, and do not use the library.
+///   KERNEL_GS_BASE, the SYSENTER MSRs, PAT, EFER, DEBUGCTL, IA32_XSS; CR4.VMXE. CR0, CR3, the rest of CR4, FS and GS base
+///   and the debug registers may change between two runs, and bits may be added to XCR0, but not taken from it;
+/// - CR0.TS and CR0.EM are 0 while a guest is entered, unless the guest state for the FPU is not switched; EFER.FFXSR is 0
+///   if CR4.OSXSAVE is;
+/// - the host does not depend on CR2 after a run, as a page-fault handler would that a run interrupts;
+/// - if CR4.PKE is 1, the host's own memory is in supervisor pages, to which the guest's PKRU does not apply;
+/// - handlers of non-maskable interrupts and machine checks exist and run on a stack of their own (IST), keep CR2, the
+///   debug registers, XCR0 and all x87, SSE and AVX state as they find it, use no state that XCR0 may have disabled and
+///   none of STAR, LSTAR, CSTAR and SFMASK, tell from the GS base and not from the interrupted privilege level alone
+///   whether it is the host's, and do not use the library.
 #[expect(unsafe_code, reason = "unsafe code trusts the implementor")]
 pub unsafe trait CpuPin {}

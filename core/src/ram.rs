@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::addr::{Hpa, PageSize};
 
@@ -17,8 +18,7 @@ pub struct GuestRam<'m> {
     _memory: PhantomData<&'m ()>,
 }
 
-// SAFETY: every access is a volatile copy of bytes that are no Rust object; that processors race on them is the contract
-// of `new`.
+// SAFETY: every access is to an atomic byte that is no other Rust object (contract of `new`).
 #[expect(unsafe_code, reason = "guest memory is shared by nature")]
 unsafe impl Send for GuestRam<'_> {}
 // SAFETY: as for `Send`.
@@ -37,6 +37,7 @@ impl<'m> GuestRam<'m> {
     /// For all of `'m`:
     ///
     /// - the memory is mapped at `pointer` for reads and writes and is at physical addresses `hpa` to `hpa + bytes`;
+    /// - the host accesses it only by the `GuestRam`, its copies and the address spaces that map it;
     /// - no part of it is, or becomes, part of a Rust object, a table that the processor uses for the host, or device
     ///   memory: anything may be written to it at any moment.
     #[expect(unsafe_code, reason = "the caller's promise about memory")]
@@ -101,12 +102,11 @@ impl<'m> GuestRam<'m> {
     }
 
     /// Fills all of the memory with `byte`.
-    #[expect(unsafe_code, reason = "writes guest memory")]
     pub fn fill(&self, byte: u8) {
         // `new` checked that the length fits in `usize`.
-        let bytes = usize::try_from(self.bytes).unwrap_or(0);
-        // SAFETY: the contract of `new`: valid for writes of `bytes`, and no Rust object.
-        unsafe { self.pointer.write_bytes(byte, bytes) };
+        for index in 0..usize::try_from(self.bytes).unwrap_or(0) {
+            shared_byte(self.pointer, index).store(byte, Ordering::Relaxed);
+        }
     }
 
     fn range(&self, offset: u64, length: usize) -> Result<NonNull<u8>, GuestRamError> {
@@ -127,25 +127,27 @@ impl<'m> GuestRam<'m> {
 }
 
 /// Copies guest memory at `source` to `buffer`; the pointer is valid for `buffer.len()` bytes of guest memory.
-#[expect(unsafe_code, reason = "reads guest memory")]
 pub(crate) fn copy_from(source: NonNull<u8>, buffer: &mut [u8]) {
     for (index, byte) in buffer.iter_mut().enumerate() {
-        // SAFETY: the callers in this crate checked that `buffer.len()` bytes from `source` are guest memory.
-        let pointer = unsafe { source.add(index) };
-        // SAFETY: as above; volatile, since guests write to it concurrently.
-        *byte = unsafe { pointer.read_volatile() };
+        *byte = shared_byte(source, index).load(Ordering::Relaxed);
     }
 }
 
 /// Copies `data` to guest memory at `target`; the pointer is valid for `data.len()` bytes of guest memory.
-#[expect(unsafe_code, reason = "writes guest memory")]
 pub(crate) fn copy_to(target: NonNull<u8>, data: &[u8]) {
     for (index, byte) in data.iter().enumerate() {
-        // SAFETY: the callers in this crate checked that `data.len()` bytes from `target` are guest memory.
-        let pointer = unsafe { target.add(index) };
-        // SAFETY: as above; volatile, since guests read it concurrently.
-        unsafe { pointer.write_volatile(*byte) };
+        shared_byte(target, index).store(*byte, Ordering::Relaxed);
     }
+}
+
+/// A byte of guest memory. It is atomic, since other threads of the host may access it too, by copies of the [`GuestRam`] or
+/// through the address space; guests do so outside of the language.
+#[expect(unsafe_code, reason = "reaches guest memory")]
+fn shared_byte<'a>(start: NonNull<u8>, index: usize) -> &'a AtomicU8 {
+    // SAFETY: the callers in this module have checked that the byte is guest memory (contract of `GuestRam::new`).
+    let pointer = unsafe { start.add(index) };
+    // SAFETY: the byte is mapped for reads and writes, is no Rust object, and all accesses to it are through here.
+    unsafe { AtomicU8::from_ptr(pointer.as_ptr()) }
 }
 
 /// Why memory cannot be used for a guest.

@@ -55,6 +55,7 @@ pub(crate) const fn plain(code: ExitCode) -> Option<ExitKind> {
     Some(match code {
         ExitCode::INTR => ExitKind::HostInterrupt,
         ExitCode::NMI => ExitKind::HostNmi,
+        ExitCode::EXCP_MC => ExitKind::HostMachineCheck,
         ExitCode::INIT => ExitKind::Init,
         ExitCode::VINTR => ExitKind::InterruptWindow,
         ExitCode::CPUID => ExitKind::Cpuid,

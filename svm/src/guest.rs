@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
-    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, Frames, Gprs, InjectError, Interruptibility,
+    ControlRegister, CpuState, Cr4, DescriptorTable, Efer, Event, Exit, Frames, Gprs, InjectError, Interruptibility,
     MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, Rflags, Segment, SegmentRegister, SkipError,
     StateError, SwitchedMsr, Vcpu,
 };
@@ -166,6 +166,7 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
             ControlRegister::Cr4 => {
                 let mode = Mode { cr4: value.into(), ..mode };
                 mode.check(&self.processor.capabilities, "CR4")?;
+                self.check_osxsave(mode.cr4)?;
                 self.guest.set_mode(mode);
             }
             ControlRegister::Cr8 => {
@@ -359,12 +360,22 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
 
     fn set_state(&mut self, state: &CpuState) -> Result<(), StateError> {
         check_state(state, &self.processor.capabilities)?;
+        self.check_osxsave(state.cr4)?;
         self.guest.write_state(state);
         Ok(())
     }
 }
 
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
+    /// The guest may use XCR0 only where the library keeps what it enables.
+    fn check_osxsave(&self, cr4: Cr4) -> Result<(), StateError> {
+        if cr4.osxsave() && !self.guest.fpu.allows_osxsave() {
+            let bits = Cr4::new().with_osxsave(true).into_bits();
+            return Err(StateError::Bits { register: "CR4", value: cr4.into_bits(), bits });
+        }
+        Ok(())
+    }
+
     #[cfg(feature = "decode")]
     fn decoded_next_rip(&self) -> Result<u64, SkipError> {
         let decoded = x86_virt_core::decode::at_rip(self, self.guest.space)?;

@@ -73,10 +73,12 @@ impl InterceptSet {
     /// - Debug registers 0 to 3 are not in the VMCB.
     /// - CR0, CR4, CR8 and XCR0 are checked by the library; CR8 so that both vendors report it.
     /// - INVD would lose what the host has in its caches.
+    /// - Machine checks are the host's.
     fn mandatory() -> Self {
         let every_debug_register = u32::MAX;
         let set = Self([0, every_debug_register, 0, 0, 0, 0]);
         [
+            ExitCode::EXCP_MC,
             ExitCode::CR8_READ,
             ExitCode::CR0_WRITE,
             ExitCode::CR4_WRITE,
@@ -126,9 +128,9 @@ impl InterceptSet {
             .into_iter()
             .filter(|(is_wanted, _)| *is_wanted)
             .fold(Self::mandatory(), |set, (_, code)| set.with(code));
-        let [cr, dr, _, misc1, misc2, misc3] = set.0;
+        let [cr, dr, exceptions, misc1, misc2, misc3] = set.0;
         // Vector 2 is not an exception: NMIs have their own intercept.
-        let exceptions = config.exceptions() & !(1 << 2);
+        let exceptions = exceptions | config.exceptions() & !(1 << 2);
         Self([cr, dr, exceptions, misc1, misc2, misc3])
     }
 }

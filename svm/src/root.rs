@@ -1,5 +1,6 @@
 //! SVM on one processor: EFER.SVME and the host save area.
 
+use x86_virt_core::fpu::Osxsave;
 use x86_virt_core::{CpuPin, Cr4, Efer, Frame, Frames, Host, Hpa, OutOfFrames};
 use x86_virt_npt::{NptFormat, Pat};
 
@@ -46,6 +47,8 @@ pub(crate) struct Processor<A: Frames> {
     host_state: Frame<A>,
     fs_base: u64,
     gs_base: u64,
+    /// IA32_XSS; 0 on a processor without it.
+    xss: u64,
 }
 
 impl<'p, A: Frames> SvmRoot<'p, A> {
@@ -77,8 +80,14 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let previous_hsave = unsafe { host.msr(VM_HSAVE_PA) };
         // SAFETY: an aligned frame that is ours until `drop` has put the previous address back.
         unsafe { host.set_msr(VM_HSAVE_PA, save_area.hpa().get()) };
-        let mut processor =
-            Processor { capabilities, asids: Asids::new(capabilities.asids()), host_state, fs_base: 0, gs_base: 0 };
+        let mut processor = Processor {
+            capabilities,
+            asids: Asids::new(capabilities.asids()),
+            host_state,
+            fs_base: 0,
+            gs_base: 0,
+            xss: xss(host),
+        };
         processor.save_host_state(host);
         let previous_vm_cr = (allowed != vm_cr).then_some(vm_cr);
         Ok(Self { host, processor, previous_vm_cr, previous_hsave, host_save_area: save_area })
@@ -142,6 +151,26 @@ impl<A: Frames> Processor<A> {
         }
     }
 
+    /// Keeps XSAVES and XRSTORS of a guest, which cannot be intercepted, from supervisor state, which is the host's.
+    #[expect(unsafe_code, reason = "writes an MSR")]
+    #[inline]
+    pub(crate) fn before_xsaves(&self, host: Host<'_>, guest: Osxsave) {
+        if self.xss != 0 && guest == Osxsave::Enabled {
+            // SAFETY: the processor has the MSR, for its value is not 0; the host executes no XSAVES before `after_xsaves`.
+            unsafe { host.set_msr(IA32_XSS, 0) };
+        }
+    }
+
+    /// Brings IA32_XSS back.
+    #[expect(unsafe_code, reason = "writes an MSR")]
+    #[inline]
+    pub(crate) fn after_xsaves(&self, host: Host<'_>, guest: Osxsave) {
+        if self.xss != 0 && guest == Osxsave::Enabled {
+            // SAFETY: the host's own value, which it keeps (`CpuPin`).
+            unsafe { host.set_msr(IA32_XSS, self.xss) };
+        }
+    }
+
     #[expect(unsafe_code, reason = "executes VMSAVE")]
     fn save_host_state(&mut self, host: Host<'_>) {
         // SAFETY: SVM is on (invariant of the type), and the frame is ours.
@@ -163,6 +192,23 @@ impl<A: Frames> Drop for SvmRoot<'_, A> {
             unsafe { self.host.set_msr(VM_CR, vm_cr.into_bits()) };
         }
     }
+}
+
+/// Number of IA32_XSS.
+///
+/// AMD APM vol. 2, section 11.5, "XSAVE/XRSTOR Instructions".
+const IA32_XSS: u32 = 0xda0;
+
+/// IA32_XSS, or 0 if the processor has none: CPUID leaf 0DH, subleaf 1, EAX bit 3.
+#[expect(unsafe_code, reason = "reads an MSR")]
+fn xss(host: Host<'_>) -> u64 {
+    use x86::cpuid::native_cpuid::cpuid_count;
+    const XSAVES: u32 = 1 << 3;
+    if cpuid_count(0, 0).eax < 0xd || cpuid_count(0xd, 1).eax & XSAVES == 0 {
+        return 0;
+    }
+    // SAFETY: a processor with XSAVES has the MSR.
+    unsafe { host.msr(IA32_XSS) }
 }
 
 #[expect(unsafe_code, reason = "reads EFER")]

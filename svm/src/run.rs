@@ -69,6 +69,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         let interrupts = self.host.disable_interrupts();
         self.prepare_tlb();
         self.switch();
+        self.call_machine_check_handler();
         drop(interrupts);
 
         let vmcb = &mut self.guest.vmcb;
@@ -98,6 +99,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         guest.vmcb.write(save::RAX, guest.gprs.rax);
         let osxsave =
             if Cr4::from(guest.vmcb.read(save::CR4)).osxsave() { Osxsave::Enabled } else { Osxsave::Disabled };
+        self.processor.before_xsaves(self.host, osxsave);
         let debug = HostDebug::exchange(self.host, guest.vmcb.read(save::DR7), &guest.breakpoints);
         let fpu = guest.fpu.prepare(osxsave);
         // SAFETY: SVM is on and the host save area is owned while the root is borrowed. The VMCB has the intercepts of
@@ -107,6 +109,16 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             switch::enter(&raw mut guest.gprs, guest.vmcb.hpa().get(), self.processor.host_state().get(), fpu);
         }
         debug.restore(self.host);
+        self.processor.after_xsaves(self.host, osxsave);
+    }
+
+    /// Lets the host's handler run if a machine check ended the run.
+    #[expect(unsafe_code, reason = "runs a handler of the host")]
+    fn call_machine_check_handler(&mut self) {
+        if self.guest.vmcb.read(control::EXITCODE) == ExitCode::EXCP_MC {
+            // SAFETY: the exit took the machine check.
+            unsafe { self.host.call_machine_check_handler() };
+        }
     }
 
     /// Flushes if the space has changed since the last flush, or the caller asked for it.

@@ -126,12 +126,7 @@ impl Injection {
     pub(crate) fn of(event: Event) -> Option<Self> {
         let (event_type, vector, error_code, length) = match event {
             Event::Exception(Exception { vector, error_code }) => {
-                // INT3's and INTO's own exceptions have software type; injected ones are as if the processor raised them.
-                let event_type = match vector {
-                    3 | 4 => EventType::SOFTWARE_EXCEPTION,
-                    _ => EventType::HARDWARE_EXCEPTION,
-                };
-                (event_type, vector, error_code, 0)
+                (EventType::HARDWARE_EXCEPTION, vector, error_code, 0)
             }
             Event::Interrupt(vector) => (EventType::EXTERNAL_INTERRUPT, vector, None, 0),
             Event::Nmi => (EventType::NMI, 2, None, 0),
@@ -197,6 +192,7 @@ mod tests {
         for event in [
             Event::Exception(Exception::general_protection(0x18)),
             Event::Exception(Exception::INVALID_OPCODE),
+            Event::Exception(Exception::BREAKPOINT),
             Event::Interrupt(0x40),
             Event::Nmi,
             Event::SoftwareInterrupt { vector: 0x80, length: 2 },

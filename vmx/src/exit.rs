@@ -439,6 +439,9 @@ fn exception(vmcs: &impl VmcsRead) -> ExitKind {
     if information.event_type() == EventType::NMI {
         return ExitKind::HostNmi;
     }
+    if information.vector() == MACHINE_CHECK {
+        return ExitKind::HostMachineCheck;
+    }
     let error_code = information.error_code_valid().then(|| vmcs.get(field::EXIT_INTERRUPTION_ERROR_CODE));
     let address = (information.vector() == 14).then(|| Gva::new(vmcs.get(field::EXIT_QUALIFICATION)));
     ExitKind::Exception { exception: Exception { vector: information.vector(), error_code }, address }
@@ -465,6 +468,9 @@ fn debug_register(vmcs: &impl VmcsRead) -> ExitKind {
     let access = if qualification.read() { RegisterAccess::Read(gpr) } else { RegisterAccess::Write(gpr) };
     ExitKind::DebugRegister { number: qualification.number(), access }
 }
+
+/// Vector of #MC.
+pub(crate) const MACHINE_CHECK: u8 = 18;
 
 const fn low(value: u64) -> u32 {
     let [a, b, c, d, ..] = value.to_le_bytes();

@@ -344,7 +344,15 @@ mod tests {
         for info in ALL.iter().filter(|info| info.encoding.group() == Group::Host) {
             assert_eq!(info.access, Access::Sensitive, "{}", info.name);
         }
-        for name in ["EPT_POINTER", "PRIMARY_CONTROLS", "MSR_BITMAPS", "VMCS_LINK_POINTER", "VIRTUAL_APIC_ADDRESS"] {
+        for name in [
+            "GUEST_CR4",
+            "EXCEPTION_BITMAP",
+            "EPT_POINTER",
+            "PRIMARY_CONTROLS",
+            "MSR_BITMAPS",
+            "VMCS_LINK_POINTER",
+            "VIRTUAL_APIC_ADDRESS",
+        ] {
             let info = ALL.iter().find(|info| info.name == name).unwrap();
             assert_eq!(info.access, Access::Sensitive, "{name}");
         }

@@ -238,7 +238,7 @@ vmcs_fields! {
     /// Exceptions, by vector, that end a run.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
-    EXCEPTION_BITMAP: u32, ReadWrite = 0x4004;
+    EXCEPTION_BITMAP: u32, Sensitive = 0x4004;
     /// Bits of a page fault's error code that are compared.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
@@ -410,7 +410,7 @@ vmcs_fields! {
     /// Whether the processor executes instructions, or waits and for what.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".
-    GUEST_ACTIVITY_STATE: u32, ReadWrite = 0x4826;
+    GUEST_ACTIVITY_STATE: u32, Sensitive = 0x4826;
     /// SMBASE.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".
@@ -494,7 +494,7 @@ vmcs_fields! {
     /// CR4 as the processor uses it in the guest.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".
-    GUEST_CR4: u64, ReadWrite = 0x6804;
+    GUEST_CR4: u64, Sensitive = 0x6804;
     /// ES base.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".

@@ -150,7 +150,8 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         // SAFETY: as above.
         unsafe { self.vmcs.put_sensitive(field::CR4_GUEST_HOST_MASK, u64::MAX) };
         self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, InterruptibilityState::new());
-        self.vmcs.put(field::GUEST_ACTIVITY_STATE, 0);
+        // SAFETY: active: the processor executes instructions, and does not wait for a signal that may never come.
+        unsafe { self.vmcs.put_sensitive(field::GUEST_ACTIVITY_STATE, 0) };
         self.vmcs.put(field::GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
         self.vmcs.put(field::GUEST_IA32_DEBUGCTL, 0);
         self.vmcs.put(field::GUEST_IA32_SYSENTER_CS, 0);
@@ -189,7 +190,8 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// CR4 as the processor uses it: the guest's, with VMXE, and MCE as the host has it.
     fn write_cr4(&mut self, cr4: Cr4) {
         let real = cr4.into_bits() | self.parts.capabilities.raw().cr4_fixed0 | self.host.cr4() & MACHINE_CHECK_ENABLE;
-        self.vmcs.put(field::GUEST_CR4, real);
+        // SAFETY: `check_cr4`, or the state after INIT, lets only bits through whose state is kept apart from the host's.
+        unsafe { self.vmcs.put_sensitive(field::GUEST_CR4, real) };
         self.vmcs.put(field::CR4_READ_SHADOW, cr4.into_bits());
         self.parts.mode = None;
     }
@@ -251,7 +253,8 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     }
 
     fn check_cr4(&self, value: u64) -> Result<Cr4, StateError> {
-        let allowed = GUEST_CR4 & self.parts.capabilities.raw().cr4_fixed1;
+        let osxsave = if self.parts.fpu.allows_osxsave() { 0 } else { Cr4::new().with_osxsave(true).into_bits() };
+        let allowed = GUEST_CR4 & self.parts.capabilities.raw().cr4_fixed1 & !osxsave;
         let bits = value & !allowed;
         if bits == 0 { Ok(Cr4::from(value)) } else { Err(StateError::Bits { register: "CR4", value, bits }) }
     }
@@ -443,8 +446,8 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn set_dr7(&mut self, dr7: u64) {
-        // Bit 10 is always 1, bits 12, 14 and 15 and the upper half are 0; GD would trap the guest's own accesses.
-        self.vmcs.put(field::GUEST_DR7, dr7 & 0xffff_2fff | 0x400);
+        // Bit 10 is always 1; bit 11 (RTM), bits 12, 14 and 15 and the upper half are 0.
+        self.vmcs.put(field::GUEST_DR7, dr7 & 0xffff_23ff | 0x400);
         self.parts.mode = None;
     }
 

@@ -217,18 +217,3 @@ pub(crate) unsafe fn load_gs_behind_swapgs(selector: x86::segmentation::SegmentS
         );
     }
 }
-
-/// Calls the host's handler of non-maskable interrupts, whose IRET also ends the blocking of NMIs that a VM exit because of
-/// an NMI leaves behind.
-///
-/// Intel SDM vol. 3, section 30.5.5, "Updating Non-Register State".
-///
-/// # Safety
-///
-/// The code runs at privilege level 0 and the host's IDT has a handler for vector 2.
-#[inline]
-pub(crate) unsafe fn call_nmi_handler() {
-    // SAFETY: the caller fulfils the condition above. The handler returns by IRET, keeps all registers, and runs on a
-    // stack of its own (contract of `CpuPin`), so that the red zone is left alone.
-    unsafe { asm!("int 2") };
-}

@@ -53,6 +53,6 @@ pub use instruction_error::{InstructionError, VmFail};
 #[cfg(target_arch = "x86_64")]
 pub use root::{EnterError, VmxRoot};
 #[cfg(target_arch = "x86_64")]
-pub use vcpu::{CreateError, EntryError, ParkedVcpu, VmxVcpu};
+pub use vcpu::{CreateError, EntryError, LoadError, LoadRefused, ParkedVcpu, VmxVcpu};
 #[cfg(target_arch = "x86_64")]
 pub use vmcs::{CurrentVmcs, Vmcs};

@@ -25,7 +25,7 @@ use crate::switch::Switch;
 use crate::vmcs::{self, CurrentVmcs, Vmcs};
 
 /// Exceptions that always end a run: a machine check is the host's.
-const MACHINE_CHECK: u32 = 1 << 18;
+const MACHINE_CHECK: u32 = 1 << exit::MACHINE_CHECK;
 
 /// A virtual processor that is loaded on this processor: its VMCS is current.
 ///
@@ -145,7 +145,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         };
         let vmcs = Vmcs::new(&capabilities, frames)?;
         let parked = ParkedVcpu { vmcs, parts };
-        let mut vcpu = parked.load(root).map_err(|(_, fail)| CreateError::Load(fail))?;
+        let mut vcpu = parked.load(root).map_err(|refused| CreateError::Load(refused.error))?;
         vcpu.initialize(&controls, config);
         match vcpu.vmcs.take_fault() {
             Some(fault) => Err(CreateError::Field(fault)),
@@ -183,7 +183,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             // SAFETY: no MSR areas.
             unsafe { vmcs.put_sensitive(field, 0) };
         }
-        vmcs.put(field::EXCEPTION_BITMAP, config.exceptions() | MACHINE_CHECK);
+        // SAFETY: machine checks, which are the host's, are in it.
+        unsafe { vmcs.put_sensitive(field::EXCEPTION_BITMAP, config.exceptions() | MACHINE_CHECK) };
         vmcs.put(field::PAGE_FAULT_ERROR_CODE_MASK, 0);
         vmcs.put(field::PAGE_FAULT_ERROR_CODE_MATCH, 0);
         vmcs.put(field::CR3_TARGET_COUNT, 0);
@@ -231,21 +232,23 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             return Err(EntryError::XsaveDisabled);
         }
         self.write_back();
-        let injected = self.write_event()?;
         let interrupts_disabled = self.host.disable_interrupts();
         self.host_state.sync(self.host, &mut self.vmcs);
         self.invalidate()?;
-        let outcome = self.switch();
-        match outcome {
-            Outcome::Succeed => {}
-            Outcome::FailInvalid => return Err(EntryError::Instruction(VmFail::Invalid)),
-            Outcome::FailValid => return Err(EntryError::Instruction(VmFail::Valid(vmcs::last_error()))),
+        let injected = self.write_event()?;
+        if let Err(fail) = vmcs::check(self.switch()) {
+            self.withdraw_event();
+            return Err(EntryError::Instruction(fail));
         }
         self.parts.cache.forget();
         let reason = self.vmcs.get(field::EXIT_REASON);
         self.parts.reason = reason;
         if reason.is_entry_failure() {
-            self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, EntryInterruption::new());
+            self.withdraw_event();
+            if reason.basic() == ExitReason::MACHINE_CHECK_DURING_ENTRY {
+                // SAFETY: the entry took it, and ended.
+                unsafe { self.host.call_machine_check_handler() };
+            }
             let qualification = self.vmcs.get(field::EXIT_QUALIFICATION);
             return Err(EntryError::Failed { reason, qualification });
         }
@@ -324,8 +327,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             ExitReason::EXCEPTION_OR_NMI => {
                 let information = self.vmcs.get(field::EXIT_INTERRUPTION_INFORMATION);
                 if information.event_type() == EventType::NMI {
-                    // SAFETY: privilege level 0 (`Host`), and a host has a handler for NMIs (`CpuPin`).
-                    unsafe { instructions::call_nmi_handler() };
+                    // SAFETY: the exit took the NMI.
+                    unsafe { self.host.call_nmi_handler() };
+                } else if information.vector() == exit::MACHINE_CHECK {
+                    // SAFETY: the exit took the machine check.
+                    unsafe { self.host.call_machine_check_handler() };
                 }
             }
             ExitReason::INTERRUPT_WINDOW => self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING, false),
@@ -345,6 +351,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             self.vmcs.put(field::ENTRY_INSTRUCTION_LENGTH, injection.length);
         }
         Ok(true)
+    }
+
+    /// Takes back from the VMCS what a failed entry did not deliver. It still waits in `parts`.
+    fn withdraw_event(&mut self) {
+        self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, EntryInterruption::new());
     }
 
     /// Sets or clears a primary control.
@@ -382,9 +393,12 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
     ///
     /// # Errors
     ///
-    /// The virtual processor and how VMCLEAR or VMPTRLD failed.
+    /// [`LoadRefused`] gives it back if the processor differs from the one that it was made for, or an instruction failed.
     #[expect(clippy::result_large_err, reason = "the virtual processor comes back; there is no allocator to box it")]
-    pub fn load<'r>(self, root: &'r mut VmxRoot<'_, A>) -> Result<VmxVcpu<'r, 's, 'm, A>, (Self, VmFail)> {
+    pub fn load<'r>(self, root: &'r mut VmxRoot<'_, A>) -> Result<VmxVcpu<'r, 's, 'm, A>, LoadRefused<'s, 'm, A>> {
+        if *root.capabilities() != self.parts.capabilities {
+            return Err(LoadRefused { error: LoadError::OtherProcessor, vcpu: self });
+        }
         let Self { vmcs, mut parts } = self;
         let host = root.host();
         match root.load(vmcs) {
@@ -395,9 +409,30 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
                 parts.seen = 0;
                 Ok(VmxVcpu { vmcs, host, host_state, parts })
             }
-            Err((vmcs, fail)) => Err((Self { vmcs, parts }, fail)),
+            Err((vmcs, fail)) => Err(LoadRefused { error: LoadError::Instruction(fail), vcpu: Self { vmcs, parts } }),
         }
     }
+}
+
+/// A virtual processor that was not loaded, and why.
+#[derive(Debug)]
+pub struct LoadRefused<'s, 'm, A: Frames> {
+    /// Why.
+    pub error: LoadError,
+    /// The virtual processor.
+    pub vcpu: ParkedVcpu<'s, 'm, A>,
+}
+
+/// Why a virtual processor could not be loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The processor has other capabilities than the one that the virtual processor was made for.
+    #[error("the processor has other capabilities than the one that the virtual processor was made for")]
+    OtherProcessor,
+    /// VMCLEAR or VMPTRLD failed.
+    #[error("the VMCS could not be loaded: {0}")]
+    Instruction(VmFail),
 }
 
 /// Why a virtual processor could not be made.
@@ -411,8 +446,8 @@ pub enum CreateError {
     #[error(transparent)]
     OutOfFrames(#[from] OutOfFrames),
     /// The VMCS could not be loaded.
-    #[error("the VMCS could not be loaded: {0}")]
-    Load(VmFail),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The processor lacks a field.
     #[error(transparent)]
     Field(FieldError),

@@ -6,7 +6,8 @@ use x86_virt::{ExitKind, Vcpu, VcpuConfig};
 use crate::bench::Bench;
 use crate::code;
 use crate::guest::{CODE, Mode};
-use crate::harness::{Outcome, ensure, ensure_eq, fail};
+use crate::harness::{Outcome, ensure, fail};
+use crate::interrupts::{SPIN, SPINNING, take_pending};
 use crate::registers::capture;
 use crate::world_switch::{EXITS, differences, prepare};
 
@@ -16,8 +17,7 @@ const A_WHILE: u32 = 10_000;
 
 /// An NMI that another processor, or this one, sends while a run is being prepared or going on.
 pub(crate) fn self_sent_end_the_run(bench: &Bench) -> Outcome {
-    // Spins with IF = 0.
-    bench.with_guest(Mode::Long, &[0xeb, 0xfe], &VcpuConfig::new(), |guest| {
+    bench.with_guest(Mode::Long, &SPIN, &VcpuConfig::new(), |guest| {
         for _ in 0..200 {
             let before = interrupts::count(NMI);
             // Taken at once, in the host: without another event, the run that follows would not end.
@@ -26,10 +26,9 @@ pub(crate) fn self_sent_end_the_run(bench: &Bench) -> Outcome {
             apic::send_interrupt(bench.processor, 0x50);
             let exit = guest.run()?;
             ensure!(matches!(exit.kind, ExitKind::HostInterrupt | ExitKind::HostNmi), "{:?}", exit.kind);
-            ensure_eq!(guest.vcpu.rip(), CODE, "RIP of the guest");
-            interrupts::enable();
-            core::hint::spin_loop();
-            interrupts::disable();
+            ensure!(SPINNING.contains(&guest.vcpu.rip()), "RIP of the guest: {:#x}", guest.vcpu.rip());
+            guest.vcpu.set_rip(CODE);
+            take_pending();
         }
         are_not_blocked(bench)
     })

@@ -80,6 +80,7 @@ fn control_register_accesses_name_both_registers() {
 #[test]
 fn an_exception_and_an_nmi_share_a_reason() {
     assert_eq!(decoded(ExitReason::EXCEPTION_OR_NMI, &[(0x4404, 0x8000_0202)]), ExitKind::HostNmi);
+    assert_eq!(decoded(ExitReason::EXCEPTION_OR_NMI, &[(0x4404, 0x8000_0312)]), ExitKind::HostMachineCheck);
     let fault = decoded(ExitReason::EXCEPTION_OR_NMI, &[(0x4404, 0x8000_0b0e), (0x4406, 6), (0x6400, 0x1234)]);
     let exception = Exception::page_fault(6);
     assert_eq!(fault, ExitKind::Exception { exception, address: Some(Gva::new(0x1234)) });
