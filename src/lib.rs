@@ -24,7 +24,7 @@ mod vcpu;
 #[cfg(target_arch = "x86_64")]
 pub use processor::{Processor, Vendor};
 #[cfg(target_arch = "x86_64")]
-pub use root::{CreateError, EnterError, Root, SpaceError};
+pub use root::{CreateError, EnterError, Root, SpaceError, is_unsupported};
 #[cfg(target_arch = "x86_64")]
 pub use space::Space;
 #[cfg(target_arch = "x86_64")]

@@ -26,7 +26,7 @@ impl<'p, A: Frames> Root<'p, A> {
     /// # Errors
     ///
     /// [`EnterError`]; then the processor is as before.
-    pub fn enter<P: CpuPin + ?Sized>(pin: &'p P, frames: &A) -> Result<Self, EnterError> {
+    pub fn enter<P: CpuPin + ?Sized>(pin: &'p P, frames: A) -> Result<Self, EnterError> {
         match Processor::detect().vendor() {
             #[cfg(feature = "vmx")]
             Some(Vendor::Intel) => Ok(Self::Vmx(x86_virt_vmx::VmxRoot::enter(pin, frames)?)),
@@ -188,4 +188,12 @@ impl CreateError {
             Self::Svm(error) => matches!(error, x86_virt_svm::CreateError::Load(_)),
         }
     }
+}
+
+/// Whether an error of this module, as code with `?` and boxed errors gets it, says that the processor lacks something.
+#[must_use]
+pub fn is_unsupported(error: &(dyn core::error::Error + 'static)) -> bool {
+    error.downcast_ref().is_some_and(EnterError::is_unsupported)
+        || error.downcast_ref().is_some_and(SpaceError::is_unsupported)
+        || error.downcast_ref().is_some_and(CreateError::is_unsupported)
 }

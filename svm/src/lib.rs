@@ -12,7 +12,7 @@
 //! use x86_virt_core::{AddressSpace, CpuState, ExitKind, Vcpu, VcpuConfig};
 //! use x86_virt_svm::{SvmRoot, SvmVcpu};
 //!
-//! let mut root = SvmRoot::enter(pin, &frames)?;
+//! let mut root = SvmRoot::enter(pin, frames)?;
 //! let space = AddressSpace::new(root.nested_format()?, frames.clone())?;
 //! // Map guest memory and put a program there, then:
 //! let mut vcpu = SvmVcpu::new(&mut root, &space, &VcpuConfig::new())?;

@@ -20,7 +20,7 @@ use crate::vm_cr::{VM_CR, VM_HSAVE_PA, VmCr};
 /// use x86_virt_core::{CpuPin, Frames};
 /// use x86_virt_svm::{EnterError, SvmRoot};
 ///
-/// fn show(pin: &impl CpuPin, frames: &impl Frames) -> Result<u32, EnterError> {
+/// fn show(pin: &impl CpuPin, frames: impl Frames) -> Result<u32, EnterError> {
 ///     let root = SvmRoot::enter(pin, frames)?;
 ///     Ok(root.capabilities().asids())
 /// }
@@ -58,7 +58,7 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
     ///
     /// [`EnterError`]; nothing is changed then.
     #[expect(unsafe_code, reason = "writes EFER and VM_HSAVE_PA")]
-    pub fn enter<P: CpuPin + ?Sized>(pin: &'p P, frames: &A) -> Result<Self, EnterError> {
+    pub fn enter<P: CpuPin + ?Sized>(pin: &'p P, frames: A) -> Result<Self, EnterError> {
         let host = Host::new(pin);
         let capabilities = Capabilities::new(RawCpuid::read())?;
         // SAFETY: every processor with SVM has VM_CR: AMD APM vol. 2, section 15.30.1, "VM_CR MSR (C001_0114h)".
@@ -68,8 +68,8 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         if efer.svme() {
             return Err(EnterError::AlreadyInUse);
         }
-        let save_area = Frame::zeroed(frames, 1)?;
-        let host_state = Frame::zeroed(frames, 1)?;
+        let save_area = Frame::zeroed(&frames, 1)?;
+        let host_state = Frame::zeroed(&frames, 1)?;
         if allowed != vm_cr {
             // SAFETY: SVMDIS is not locked; clearing it only lets EFER.SVME be set.
             unsafe { host.set_msr(VM_CR, allowed.into_bits()) };

@@ -37,7 +37,7 @@ impl<'p, A: Frames> VmxRoot<'p, A> {
     /// # Errors
     ///
     /// [`EnterError`]; then the processor is as before, except for IA32_FEATURE_CONTROL.
-    pub fn enter<P: CpuPin + ?Sized>(pin: &'p P, frames: &A) -> Result<Self, EnterError> {
+    pub fn enter<P: CpuPin + ?Sized>(pin: &'p P, frames: A) -> Result<Self, EnterError> {
         let host = Host::new(pin);
         if !has_vmx() {
             return Err(Unsupported::Vmx.into());
@@ -47,7 +47,7 @@ impl<'p, A: Frames> VmxRoot<'p, A> {
         }
         allow_vmxon(host)?;
         let capabilities = Capabilities::read(host)?;
-        let region = vmcs::region(&capabilities, frames)?;
+        let region = vmcs::region(&capabilities, &frames)?;
         if capabilities.basic().addresses_32_bit() && region.hpa().get() >> 32 != 0 {
             return Err(EnterError::FrameTooHigh { hpa: region.hpa() });
         }
@@ -65,7 +65,6 @@ impl<'p, A: Frames> VmxRoot<'p, A> {
             restore(host, cr0, cr4);
             return Err(EnterError::Vmxon { hpa: region.hpa() });
         }
-        let frames = frames.clone();
         Ok(Self { host, capabilities, cr0, cr4, frames, region: Some(region), _here: PhantomData })
     }
 

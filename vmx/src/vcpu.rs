@@ -33,9 +33,9 @@ const MACHINE_CHECK: u32 = 1 << exit::MACHINE_CHECK;
 /// use x86_virt_core::{AddressSpace, CpuPin, CpuState, Frames, Vcpu, VcpuConfig};
 /// use x86_virt_vmx::{VmxRoot, VmxVcpu};
 ///
-/// fn run(pin: &impl CpuPin, frames: &impl Frames) -> Result<(), Box<dyn core::error::Error>> {
+/// fn run(pin: &impl CpuPin, frames: impl Frames) -> Result<(), Box<dyn core::error::Error>> {
 ///     let mut root = VmxRoot::enter(pin, frames)?;
-///     let space = AddressSpace::new(root.capabilities().ept_format()?, frames.clone())?;
+///     let space = AddressSpace::new(root.capabilities().ept_format()?, root.frames().clone())?;
 ///     let mut vcpu = VmxVcpu::new(&mut root, &space, &VcpuConfig::new())?;
 ///     vcpu.set_state(&CpuState::real_mode(0, 0x7c00))?;
 ///     println!("{:?}", vcpu.run()?);

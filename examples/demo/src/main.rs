@@ -37,7 +37,7 @@ fn run_guests(processor: usize) {
     match try_run_guests(processor) {
         Ok(()) if !expect_unsupported => {}
         Ok(()) => fail(processor, &"the processor was expected to lack something"),
-        Err(error) if expect_unsupported && report::is_unsupported(&*error) => {
+        Err(error) if expect_unsupported && x86_virt::is_unsupported(&*error) => {
             println!("cpu{processor}: as expected: {error}");
         }
         Err(error) => fail(processor, &error),
@@ -52,7 +52,7 @@ fn fail(processor: usize, why: &dyn core::fmt::Display) {
 fn try_run_guests(processor: usize) -> Result<(), Failure> {
     let frames = FRAMES.get().ok_or(EnterError::NoVirtualization)?;
     let pin = ThisProcessor;
-    let mut root = Root::enter(&pin, frames)?;
+    let mut root = Root::enter(&pin, *frames)?;
     if processor == 0 {
         report::features(&root);
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
 
 use machine::println;
-use x86_virt::{CreateError, EnterError, Exit, ExitKind, Frames, Gpa, Processor, Root, Space, SpaceError, Translation};
+use x86_virt::{Exit, ExitKind, Frames, Gpa, Processor, Root, Space, Translation};
 
 /// What was seen of the guests on one processor.
 #[derive(Debug)]
@@ -35,13 +35,6 @@ pub(crate) fn processor() {
 /// Prints what of virtualization the processor has.
 pub(crate) fn features<A: Frames>(root: &Root<'_, A>) {
     println!("features: {}", root.features().collect::<Vec<_>>().join(", "));
-}
-
-/// Whether the error says that the processor lacks something.
-pub(crate) fn is_unsupported(error: &(dyn core::error::Error + 'static)) -> bool {
-    let enter = error.downcast_ref().is_some_and(EnterError::is_unsupported);
-    let space = error.downcast_ref().is_some_and(SpaceError::is_unsupported);
-    enter || space || error.downcast_ref().is_some_and(CreateError::is_unsupported)
 }
 
 impl Report {

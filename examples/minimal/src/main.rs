@@ -13,7 +13,7 @@ use x86_virt::{Access, CpuPin, CpuState, ExitKind, Frames, Gpa, GuestRam, Root, 
 const CODE: &[u8] = b"\x0f\xa2\x88\xd8\xe6\x10\xbe\x00\x7d\xac\x84\xc0\x74\x04\xe6\x10\xeb\xf7\xf4";
 
 /// Runs the guest in `ram` until it halts, and returns what it printed.
-fn run(pin: &impl CpuPin, frames: &impl Frames, ram: GuestRam<'_>) -> Result<String, Box<dyn Error>> {
+fn run(pin: &impl CpuPin, frames: impl Frames, ram: GuestRam<'_>) -> Result<String, Box<dyn Error>> {
     ram.write(0x7c00, CODE)?;
     ram.write(0x7d00, b"ello from real mode\0")?;
     let mut root = Root::enter(pin, frames)?;
@@ -55,5 +55,5 @@ fn main() -> machine::Verdict {
     let region = machine::memory::take_zeroed(0x20_0000, 0x20_0000).expect("the memory is there");
     // SAFETY: as above, and mapped one to one for ever.
     let ram = unsafe { GuestRam::new(region.as_ptr(), Hpa::new(region.address()), 0x20_0000) }.expect("it is aligned");
-    verdict::of(run(&ThisProcessor, &&FRAMES, ram), "hello from real mode")
+    verdict::of(run(&ThisProcessor, &FRAMES, ram), "hello from real mode")
 }

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, string::String};
 use core::error::Error;
 use machine::{Verdict, println};
-use x86_virt::{CreateError, EnterError, SpaceError};
+use x86_virt::is_unsupported;
 
 /// The verdict on a run that was to print `line`.
 pub(crate) fn of(result: Result<String, Box<dyn Error>>, line: &str) -> Verdict {
@@ -17,10 +17,4 @@ pub(crate) fn of(result: Result<String, Box<dyn Error>>, line: &str) -> Verdict 
         _ => false,
     };
     if is_expected { Verdict::Pass } else { Verdict::Fail }
-}
-
-fn is_unsupported(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref().is_some_and(EnterError::is_unsupported)
-        || error.downcast_ref().is_some_and(SpaceError::is_unsupported)
-        || error.downcast_ref().is_some_and(CreateError::is_unsupported)
 }

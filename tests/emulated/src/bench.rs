@@ -1,8 +1,10 @@
 //! What each processor has to test with: frames, memory for a guest, and the promises about the machine.
 #![expect(unsafe_code, reason = "promises about the machine")]
 
+use core::ops::Range;
+
 use machine::memory;
-use x86_virt::{CpuPin, DirectMap, FramePool, GuestRam, Hpa, Root};
+use x86_virt::{Access, CpuPin, DirectMap, FramePool, Gpa, GuestRam, Hpa, Root, Space};
 
 use crate::harness::Outcome;
 
@@ -68,7 +70,7 @@ impl Bench {
 
     /// Enables virtualization on this processor.
     pub(crate) fn enter(&self) -> Outcome<Root<'_, Frames>> {
-        Ok(Root::enter(&self.pin, &self.frames)?)
+        Ok(Root::enter(&self.pin, self.frames)?)
     }
 
     /// 2 MiB of memory for a guest, filled with zeros. It is the same each time.
@@ -100,6 +102,13 @@ pub(crate) fn guest_ram(bytes: u64, align: u64) -> GuestRam<'static> {
 pub(crate) fn guest_ram_at(address: u64, bytes: u64) -> GuestRam<'static> {
     let size = usize::try_from(bytes).expect("usize has 64 bits");
     ram(&memory::take_at(address, size).expect("the machine has this memory"))
+}
+
+/// Maps the first GiB of the host for a guest to read.
+pub(crate) fn map_first_gigabyte(space: &Space<'static, Frames>, gpa: Range<Gpa>) -> Outcome {
+    // SAFETY: the guests that are run with it read ordinary memory there, and nothing allows them more.
+    unsafe { space.map_physical(gpa, Hpa::new(0), Access::READ) }?;
+    Ok(())
 }
 
 fn ram(region: &memory::Region) -> GuestRam<'static> {

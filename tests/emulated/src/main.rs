@@ -15,7 +15,10 @@ mod exits;
 mod guest;
 mod harness;
 mod interrupts;
+mod memory;
 mod nmi;
+mod paging;
+mod permissions;
 mod probe;
 mod redelivery;
 mod registers;
@@ -49,6 +52,22 @@ const TESTS: &[Test] = tests! {
     nmi {
         self_sent_end_the_run: On::Every,
         timer_during_exits: On::First,
+    }
+    memory {
+        one_page_of_4_gib: On::First,
+    }
+    paging {
+        page_of_2_mib: On::Every,
+        page_of_1_gib: On::Every,
+        changes_hold_at_the_next_entry: On::Every,
+        protection_holds_at_the_next_entry: On::Every,
+        execution_can_be_denied: On::Every,
+    }
+    permissions {
+        msr_by_direction: On::Every,
+        passed_msr_keeps_its_value: On::Every,
+        msr_out_of_range: On::Every,
+        ports: On::Every,
     }
     events {
         exception_with_error_code: On::Every,

@@ -6,6 +6,7 @@ use crate::bench::Bench;
 use crate::events::Interrupts;
 use crate::guest::{CODE, GDT, Guest, HANDLERS, IDT, Mode, STACK, STACK_PAGE, page};
 use crate::harness::{Failure, Outcome, ensure, ensure_eq};
+use crate::registers::{Feature, has};
 
 const HLT: u8 = 0xf4;
 
@@ -35,11 +36,17 @@ pub(crate) fn exception_of_the_guest(bench: &Bench) -> Outcome {
 }
 
 pub(crate) fn software_interrupt(bench: &Bench) -> Outcome {
+    if !has(Feature::SoftwareInterruptInformation) {
+        return Ok(());
+    }
     let event = Event::SoftwareInterrupt { vector: 0x41, length: 2 };
     redeliver(bench, &[0xcd, 0x41, HLT], &Source::Guest, event, 0x41, 2)
 }
 
 pub(crate) fn breakpoint(bench: &Bench) -> Outcome {
+    if !has(Feature::BreakpointInformation) {
+        return Ok(());
+    }
     redeliver(bench, &[0xcc, HLT], &Source::Guest, Event::SoftwareException { vector: 3, length: 1 }, 3, 1)
 }
 

@@ -91,6 +91,9 @@ again:
     with_every_gpr load
     cpuid
     with_every_gpr check
+    # Bochs 2.7 takes note of an interrupt that was pending before an entry only when IF changes.
+    sti
+    cli
     swapgs
 
     # MSRs.
