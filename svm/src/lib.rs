@@ -13,7 +13,7 @@
 //! use x86_virt_svm::{SvmRoot, SvmVcpu};
 //!
 //! let mut root = SvmRoot::enter(pin, frames)?;
-//! let space = AddressSpace::new(root.nested_format()?, frames.clone())?;
+//! let space = AddressSpace::new(root.nested_format()?, root.frames().clone())?;
 //! // Map guest memory and put a program there, then:
 //! let mut vcpu = SvmVcpu::new(&mut root, &space, &VcpuConfig::new())?;
 //! vcpu.set_state(&CpuState::real_mode(0, 0x7c00))?;
