@@ -5,12 +5,13 @@ use core::ptr::NonNull;
 
 use crate::access::Access;
 use crate::addr::{Gpa, Hpa, PageSize};
+use crate::bytes;
 use crate::format::Format;
 use crate::frame::{FRAME_BYTES, Frames};
 use crate::invalidation::Invalidation;
 use crate::map_error::MapError;
 use crate::mapping::{Mapping, Translation};
-use crate::ram::{GuestRam, copy_from, copy_to};
+use crate::ram::GuestRam;
 use crate::space::AddressSpace;
 
 /// Guest-physical memory as the guest sees it: what decoding and emulating an instruction needs, whatever the format of the
@@ -125,9 +126,11 @@ impl<F: Format, A: Frames> AddressSpace<'_, F, A> {
     /// # Errors
     ///
     /// [`AccessError`], with the first address that the guest could not read. What is below it has been copied.
+    #[expect(unsafe_code, reason = "reads guest memory")]
     pub fn read(&self, gpa: Gpa, buffer: &mut [u8]) -> Result<(), AccessError> {
         self.for_each_part(gpa, buffer.len(), Access::READ, |source, part| {
-            copy_from(source, buffer.get_mut(part).unwrap_or_default());
+            // SAFETY: `for_each_part` gives a pointer to that many bytes of guest memory.
+            unsafe { bytes::load(source, buffer.get_mut(part).unwrap_or_default()) };
         })
     }
 
@@ -138,9 +141,11 @@ impl<F: Format, A: Frames> AddressSpace<'_, F, A> {
     /// # Errors
     ///
     /// [`AccessError`], with the first address that the guest could not write. What is below it has been copied.
+    #[expect(unsafe_code, reason = "writes guest memory")]
     pub fn write(&self, gpa: Gpa, data: &[u8]) -> Result<(), AccessError> {
         self.for_each_part(gpa, data.len(), Access::WRITE, |target, part| {
-            copy_to(target, data.get(part).unwrap_or_default());
+            // SAFETY: `for_each_part` gives a pointer to that many bytes of guest memory.
+            unsafe { bytes::store(target, data.get(part).unwrap_or_default()) };
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod addr;
+mod bytes;
 mod config;
 #[cfg(target_arch = "x86_64")]
 mod debug;

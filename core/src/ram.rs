@@ -2,9 +2,9 @@
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::addr::{Hpa, PageSize};
+use crate::bytes;
 
 /// Memory that is given to guests: physically contiguous, and no Rust object while `'m` lasts.
 ///
@@ -18,7 +18,7 @@ pub struct GuestRam<'m> {
     _memory: PhantomData<&'m ()>,
 }
 
-// SAFETY: every access is to an atomic byte that is no other Rust object (contract of `new`).
+// SAFETY: every access is by `bytes`, so that threads may race; the memory is no Rust object (contract of `new`).
 #[expect(unsafe_code, reason = "guest memory is shared by nature")]
 unsafe impl Send for GuestRam<'_> {}
 // SAFETY: as for `Send`.
@@ -84,9 +84,11 @@ impl<'m> GuestRam<'m> {
     /// # Errors
     ///
     /// [`GuestRamError::Outside`] if the range is not inside; then nothing is copied.
+    #[expect(unsafe_code, reason = "reads guest memory")]
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), GuestRamError> {
         let source = self.range(offset, buffer.len())?;
-        copy_from(source, buffer);
+        // SAFETY: `range` found it inside the memory (contract of `new`).
+        unsafe { bytes::load(source, buffer) };
         Ok(())
     }
 
@@ -95,18 +97,21 @@ impl<'m> GuestRam<'m> {
     /// # Errors
     ///
     /// [`GuestRamError::Outside`] if the range is not inside; then nothing is copied.
+    #[expect(unsafe_code, reason = "writes guest memory")]
     pub fn write(&self, offset: u64, data: &[u8]) -> Result<(), GuestRamError> {
         let target = self.range(offset, data.len())?;
-        copy_to(target, data);
+        // SAFETY: `range` found it inside the memory (contract of `new`).
+        unsafe { bytes::store(target, data) };
         Ok(())
     }
 
     /// Fills all of the memory with `byte`.
+    #[expect(unsafe_code, reason = "writes guest memory")]
     pub fn fill(&self, byte: u8) {
         // `new` checked that the length fits in `usize`.
-        for index in 0..usize::try_from(self.bytes).unwrap_or(0) {
-            shared_byte(self.pointer, index).store(byte, Ordering::Relaxed);
-        }
+        let length = usize::try_from(self.bytes).unwrap_or(0);
+        // SAFETY: the contract of `new`.
+        unsafe { bytes::fill(self.pointer, byte, length) };
     }
 
     fn range(&self, offset: u64, length: usize) -> Result<NonNull<u8>, GuestRamError> {
@@ -124,30 +129,6 @@ impl<'m> GuestRam<'m> {
         // SAFETY: `offset` is inside the memory, which is one mapping of `self.bytes` bytes (contract of `new`).
         Some(unsafe { self.pointer.add(offset) })
     }
-}
-
-/// Copies guest memory at `source` to `buffer`; the pointer is valid for `buffer.len()` bytes of guest memory.
-pub(crate) fn copy_from(source: NonNull<u8>, buffer: &mut [u8]) {
-    for (index, byte) in buffer.iter_mut().enumerate() {
-        *byte = shared_byte(source, index).load(Ordering::Relaxed);
-    }
-}
-
-/// Copies `data` to guest memory at `target`; the pointer is valid for `data.len()` bytes of guest memory.
-pub(crate) fn copy_to(target: NonNull<u8>, data: &[u8]) {
-    for (index, byte) in data.iter().enumerate() {
-        shared_byte(target, index).store(*byte, Ordering::Relaxed);
-    }
-}
-
-/// A byte of guest memory. It is atomic, since other threads of the host may access it too, by copies of the [`GuestRam`] or
-/// through the address space; guests do so outside of the language.
-#[expect(unsafe_code, reason = "reaches guest memory")]
-fn shared_byte<'a>(start: NonNull<u8>, index: usize) -> &'a AtomicU8 {
-    // SAFETY: the callers in this module have checked that the byte is guest memory (contract of `GuestRam::new`).
-    let pointer = unsafe { start.add(index) };
-    // SAFETY: the byte is mapped for reads and writes, is no Rust object, and all accesses to it are through here.
-    unsafe { AtomicU8::from_ptr(pointer.as_ptr()) }
 }
 
 /// Why memory cannot be used for a guest.

@@ -289,7 +289,7 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         }
         let nrip = self.read(control::NRIP);
         if code.is_instruction() && self.processor.capabilities.features().nrips() && nrip != 0 {
-            return Ok(nrip);
+            return Ok(if nrip >> 32 == 0 { nrip } else { self.wrap_rip(nrip) });
         }
         self.decoded_next_rip()
     }

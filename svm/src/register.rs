@@ -15,11 +15,11 @@ const RFLAGS_DEFINED: u64 = 0x3f_7fd5;
 const DR7_DEFINED: u64 = 0xffff_23ff;
 const DR7_FIXED: u64 = 1 << 10;
 
-/// DR6: bits 31:16, 11:4 are 1, bits 63:32 and 12 are 0. Bit 11 reports bus locks with the opposite sense.
+/// DR6: bits 31:16 and 11:4 are 1, bits 63:32 and 12 are 0. Bit 11 would be 0 after a bus lock, which guests are not told of.
 ///
 /// AMD APM vol. 2, section 13.1.1.3, "Debug-Status Register (DR6)".
-const DR6_DEFINED: u64 = 0xe80f;
-const DR6_FIXED: u64 = 0xffff_07f0;
+const DR6_DEFINED: u64 = 0xe00f;
+const DR6_FIXED: u64 = 0xffff_0ff0;
 
 /// Bits of CR4 that change how linear addresses are translated: PSE, PAE, PGE, LA57, PCIDE, SMEP, SMAP, PKE.
 const CR4_PAGING: u64 = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 12 | 1 << 17 | 1 << 20 | 1 << 21 | 1 << 22;
@@ -239,6 +239,6 @@ mod tests {
         assert_eq!(rflags(Rflags::from_bits(u64::MAX)), 0x3f_7fd7);
         assert_eq!(rflags(Rflags::from_bits(0)), 2);
         assert_eq!((dr7(u64::MAX), dr7(0)), (0xffff_27ff, 0x400));
-        assert_eq!((dr6(0), dr6(u64::MAX)), (0xffff_07f0, 0xffff_efff));
+        assert_eq!((dr6(0), dr6(u64::MAX)), (0xffff_0ff0, 0xffff_efff));
     }
 }

@@ -1,7 +1,10 @@
 //! What each processor has to test with: frames, memory for a guest, and the promises about the machine.
 #![expect(unsafe_code, reason = "promises about the machine")]
 
+use alloc::boxed::Box;
+use core::cell::Cell;
 use core::ops::Range;
+use core::ptr::NonNull;
 
 use machine::memory;
 use x86_virt::{Access, CpuPin, DirectMap, FramePool, Gpa, GuestRam, Hpa, Root, Space};
@@ -53,6 +56,8 @@ pub(crate) struct Bench {
     pub(crate) frames: Frames,
     ram: GuestRam<'static>,
     pub(crate) pin: ThisProcessor,
+    /// Frames that tests have lost on purpose.
+    lost: Cell<usize>,
 }
 
 impl Bench {
@@ -65,7 +70,7 @@ impl Bench {
         // SAFETY: the memory belongs to this pool alone: `take_memory` has taken it for all of them.
         unsafe { frames.donate(start..end) }.expect("the range is the pool's");
         let ram = guest_ram(RAM_BYTES, RAM_BYTES);
-        Self { processor, frames, ram, pin: ThisProcessor }
+        Self { processor, frames, ram, pin: ThisProcessor, lost: Cell::new(0) }
     }
 
     /// Enables virtualization on this processor.
@@ -79,9 +84,57 @@ impl Bench {
         self.ram
     }
 
+    /// How many frames are free, with those that are lost on purpose.
     pub(crate) fn free_frames(&self) -> usize {
-        self.frames.free_frames()
+        self.frames.free_frames() + self.lost.get()
     }
+
+    /// Takes note that `frames` are lost.
+    pub(crate) fn lose(&self, frames: usize) {
+        self.lost.set(self.lost.get() + frames);
+    }
+}
+
+/// Frames of a processor, but no more than so many: what is left is counted down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limited<'a> {
+    pub(crate) frames: Frames,
+    pub(crate) left: &'a Cell<usize>,
+}
+
+// SAFETY: the pool fulfils the contract, and this only refuses some of what it would give.
+unsafe impl x86_virt::Frames for Limited<'_> {
+    fn allocate(&self, count: usize) -> Option<Hpa> {
+        let left = self.left.get().checked_sub(count)?;
+        let hpa = self.frames.allocate(count)?;
+        self.left.set(left);
+        Some(hpa)
+    }
+
+    unsafe fn free(&self, hpa: Hpa, count: usize) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.frames.free(hpa, count) };
+        self.left.set(self.left.get() + count);
+    }
+
+    fn pointer(&self, hpa: Hpa) -> Option<NonNull<u8>> {
+        self.frames.pointer(hpa)
+    }
+}
+
+/// Makes a value that all processors can refer to, until [`take_back`].
+pub(crate) fn share<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// Drops what [`share`] made.
+///
+/// # Safety
+///
+/// `shared` came from [`share`], and nobody refers to it any more.
+pub(crate) unsafe fn take_back<T>(shared: *mut T) {
+    // SAFETY: the caller's promise.
+    drop(unsafe { Box::from_raw(shared) });
 }
 
 /// Takes the memory of the pools of all processors.

@@ -9,24 +9,32 @@ extern crate alloc;
 
 mod bench;
 mod code;
+mod entry_svm;
+mod entry_vmx;
 mod events;
 mod exit_table;
 mod exits;
 mod guest;
 mod harness;
 mod interrupts;
+mod life_cycle;
 mod memory;
+mod moving;
 mod nmi;
+mod out_of_frames;
 mod paging;
 mod permissions;
 mod probe;
 mod redelivery;
 mod registers;
+mod unsupported;
+mod vendor_exits;
 mod world_switch;
 
 use bench::Bench;
 use harness::{On, Test};
 use machine::Verdict;
+use x86_virt::Vendor;
 
 machine::entry!(main);
 
@@ -40,6 +48,14 @@ macro_rules! tests {
         },)*)*]
     };
 }
+
+/// The tests for a processor that lacks something.
+const UNSUPPORTED: &[Test] = tests! {
+    unsupported {
+        is_named: On::First,
+        root_works_afterwards: On::First,
+    }
+};
 
 const TESTS: &[Test] = tests! {
     world_switch {
@@ -69,6 +85,32 @@ const TESTS: &[Test] = tests! {
         msr_out_of_range: On::Every,
         ports: On::Every,
     }
+    entry_vmx {
+        invalid_control: On::Only(Vendor::Intel),
+        invalid_host_state: On::Only(Vendor::Intel),
+        invalid_guest_state: On::Only(Vendor::Intel),
+        invalid_link_pointer: On::Only(Vendor::Intel),
+        unsupported_field: On::Only(Vendor::Intel),
+    }
+    entry_svm {
+        invalid_guest_state: On::Only(Vendor::Amd),
+        missing_intercept_of_vmrun: On::Only(Vendor::Amd),
+    }
+    vendor_exits {
+        descriptor_table_access: On::Every,
+        task_switch: On::Only(Vendor::Intel),
+    }
+    life_cycle {
+        enter_and_leave: On::Every,
+        second_enter_is_refused: On::Every,
+        park_and_load: On::Every,
+        forgotten_vcpu: On::Every,
+        current_pointer: On::Only(Vendor::Intel),
+    }
+    out_of_frames {
+        creation_fails_and_nothing_leaks: On::Every,
+        mapping_fails_and_nothing_leaks: On::Every,
+    }
     events {
         exception_with_error_code: On::Every,
         every_exception: On::Every,
@@ -95,6 +137,13 @@ const TESTS: &[Test] = tests! {
     }
 };
 
+/// The tests for which the processors work together.
+const TOGETHER: &[Test] = tests! {
+    moving {
+        guest_goes_on_elsewhere: On::Every,
+    }
+};
+
 fn main() -> Verdict {
     bench::take_memory();
     machine::on_every_processor(run);
@@ -103,5 +152,12 @@ fn main() -> Verdict {
 
 fn run(processor: usize) {
     let bench = Bench::new(processor);
+    if machine::arg("expect") == Some("unsupported") {
+        harness::run(&bench, UNSUPPORTED);
+        return;
+    }
     harness::run(&bench, TESTS);
+    if machine::processors() > 1 {
+        harness::run(&bench, TOGETHER);
+    }
 }

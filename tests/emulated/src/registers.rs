@@ -28,8 +28,8 @@ pub(crate) enum Feature {
     SoftwareInterruptInformation,
     /// The delivery of INT3 is reported as that of an exception: not on QEMU's TCG, which reports INT 3.
     BreakpointInformation,
-    /// A virtual interrupt that is pending at the entry comes before the first instruction: not in Bochs 2.7, where it comes
-    /// after it.
+    /// A virtual interrupt that is pending at the entry of a guest with IF = 1 comes: Bochs 2.7 takes note of it only when IF
+    /// changes.
     PromptVirtualInterrupts,
 }
 

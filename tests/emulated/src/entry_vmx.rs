@@ -1,0 +1,135 @@
+//! Entries that the processor refuses, on VMX: the error says why, and after a repair the same virtual processor runs.
+#![expect(unsafe_code, reason = "writes invalid values to sensitive fields")]
+
+use alloc::string::ToString as _;
+
+use x86_virt::vmx::field::{self, Encoding, Field, FieldValue, Sensitive};
+use x86_virt::vmx::{EntryError, ExitReason, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu};
+use x86_virt::{AnyVcpu, ExitKind, SegmentAccessRights, Vcpu, VcpuConfig};
+
+use crate::bench::{Bench, Frames};
+use crate::guest::{CODE, Mode};
+use crate::harness::{Outcome, ensure, ensure_eq, fail};
+
+/// CPUID; HLT: the first makes the VMCS launched.
+fn with_vcpu(bench: &Bench, test: impl Fn(&mut VmxVcpu<'_, '_, 'static, Frames>) -> Outcome) -> Outcome {
+    for launched in [false, true] {
+        bench.with_guest(Mode::Long, &[0x0f, 0xa2, 0xf4], &VcpuConfig::new(), |guest| {
+            let AnyVcpu::Vmx(vcpu) = &mut guest.vcpu else { fail!("no VMX") };
+            if launched {
+                runs(vcpu)?;
+            }
+            test(vcpu)?;
+            runs(vcpu)
+        })?;
+    }
+    Ok(())
+}
+
+/// The guest runs from its start.
+fn runs(vcpu: &mut VmxVcpu<'_, '_, 'static, Frames>) -> Outcome {
+    vcpu.set_rip(CODE);
+    for kind in [ExitKind::Cpuid, ExitKind::Hlt] {
+        ensure_eq!(vcpu.run()?.kind, kind, "exit of a valid guest");
+        vcpu.skip_instruction()?;
+    }
+    vcpu.set_rip(CODE);
+    Ok(())
+}
+
+/// Calls `test` with an invalid value in the field, and puts the right one back.
+fn with_invalid<T: FieldValue>(
+    vcpu: &mut VmxVcpu<'_, '_, 'static, Frames>,
+    field: Field<T, Sensitive>,
+    invalid: T,
+    test: impl Fn(EntryError) -> Outcome,
+) -> Outcome {
+    let valid = vcpu.vmcs().read(field)?;
+    // SAFETY: the processor refuses the value before it leaves the host.
+    unsafe { vcpu.vmcs_mut().write_sensitive(field, invalid) }?;
+    for _ in 0..2 {
+        let before = vcpu.state();
+        let Err(error) = vcpu.run() else { fail!("the processor took an invalid value") };
+        test(error)?;
+        ensure_eq!(vcpu.state(), before, "state after the refusal");
+    }
+    // SAFETY: the value from before.
+    unsafe { vcpu.vmcs_mut().write_sensitive(field, valid) }?;
+    Ok(())
+}
+
+fn expect_number(error: EntryError, expected: InstructionError, name: &str) -> Outcome {
+    ensure_eq!(error, EntryError::Instruction(VmFail::Valid(expected)), "error");
+    ensure!(error.to_string().contains(name), "the message is: {error}");
+    Ok(())
+}
+
+/// VM-instruction error 7.
+pub(crate) fn invalid_control(bench: &Bench) -> Outcome {
+    with_vcpu(bench, |vcpu| {
+        with_invalid(vcpu, field::PIN_CONTROLS, PinControls::NONE, |error| {
+            expect_number(error, InstructionError::INVALID_CONTROL_FIELDS, "7: VM entry with invalid control field(s)")
+        })
+    })
+}
+
+/// VM-instruction error 8.
+pub(crate) fn invalid_host_state(bench: &Bench) -> Outcome {
+    with_vcpu(bench, |vcpu| {
+        with_invalid(vcpu, field::HOST_TR_SELECTOR, 0, |error| {
+            expect_number(error, InstructionError::INVALID_HOST_STATE, "8: VM entry with invalid host-state field(s)")
+        })
+    })
+}
+
+/// Exit reason 33, qualification 0; the field is one that safe code writes.
+pub(crate) fn invalid_guest_state(bench: &Bench) -> Outcome {
+    with_vcpu(bench, |vcpu| {
+        let valid = vcpu.vmcs().read(field::GUEST_TR_ACCESS_RIGHTS)?;
+        // No type that a task-state segment has.
+        vcpu.vmcs_mut().write(field::GUEST_TR_ACCESS_RIGHTS, SegmentAccessRights::from_bits(0x82))?;
+        for _ in 0..2 {
+            let before = vcpu.state();
+            expect_reason_33(vcpu.run().err(), 0)?;
+            ensure_eq!(vcpu.state(), before, "state after the refusal");
+        }
+        vcpu.vmcs_mut().write(field::GUEST_TR_ACCESS_RIGHTS, valid)?;
+        Ok(())
+    })
+}
+
+/// Exit reason 33, qualification 4.
+pub(crate) fn invalid_link_pointer(bench: &Bench) -> Outcome {
+    with_vcpu(bench, |vcpu| {
+        with_invalid(vcpu, field::VMCS_LINK_POINTER, 0x123, |error| expect_reason_33(Some(error), 4))
+    })
+}
+
+fn expect_reason_33(error: Option<EntryError>, expected: u64) -> Outcome {
+    match error {
+        Some(EntryError::Failed { reason, qualification }) => {
+            ensure_eq!(reason.basic(), ExitReason::INVALID_GUEST_STATE, "reason");
+            ensure!(reason.is_entry_failure(), "{reason} is no failure of an entry");
+            ensure_eq!(qualification, expected, "qualification");
+            Ok(())
+        }
+        other => fail!("{other:?}"),
+    }
+}
+
+/// A field that the processor does not have: the access says so, and so does the next run if nobody asked.
+pub(crate) fn unsupported_field(bench: &Bench) -> Outcome {
+    with_vcpu(bench, |vcpu| {
+        // The highest index of a 64-bit host-state field.
+        let absent = Encoding::new(0x2ffe);
+        let fail = VmFail::Valid(InstructionError::UNSUPPORTED_FIELD);
+        ensure_eq!(vcpu.vmcs().read_raw(absent), Err(fail), "reading {absent}");
+        // SAFETY: the processor does not have the field.
+        ensure_eq!(unsafe { vcpu.vmcs_mut().write_raw(absent, 0) }, Err(fail), "writing {absent}");
+        runs(vcpu)?;
+        let error = x86_virt::vmx::FieldError { field: absent, fail };
+        vcpu.vmcs().note(error);
+        ensure_eq!(vcpu.run().err(), Some(EntryError::Field(error)), "error of the next run");
+        Ok(())
+    })
+}
