@@ -55,6 +55,8 @@ pub(crate) struct Bench {
     pub(crate) processor: usize,
     pub(crate) frames: Frames,
     ram: GuestRam<'static>,
+    /// Where the host reaches `ram`.
+    ram_address: usize,
     pub(crate) pin: ThisProcessor,
     /// Frames that tests have lost on purpose.
     lost: Cell<usize>,
@@ -70,7 +72,8 @@ impl Bench {
         // SAFETY: the memory belongs to this pool alone: `take_memory` has taken it for all of them.
         unsafe { frames.donate(start..end) }.expect("the range is the pool's");
         let ram = guest_ram(RAM_BYTES, RAM_BYTES);
-        Self { processor, frames, ram, pin: ThisProcessor, lost: Cell::new(0) }
+        let ram_address = usize::try_from(ram.hpa().get()).expect("usize has 64 bits");
+        Self { processor, frames, ram, ram_address, pin: ThisProcessor, lost: Cell::new(0) }
     }
 
     /// Enables virtualization on this processor.
@@ -80,7 +83,11 @@ impl Bench {
 
     /// 2 MiB of memory for a guest, filled with zeros. It is the same each time.
     pub(crate) fn ram(&self) -> GuestRam<'static> {
-        self.ram.fill(0);
+        let start = core::ptr::with_exposed_provenance_mut::<u8>(self.ram_address);
+        let bytes = usize::try_from(self.ram.bytes()).expect("usize has 64 bits");
+        // SAFETY: the memory is mapped and belongs to the guests of this processor, of which none lives between tests. One
+        // write for all is faster than `GuestRam::fill` by far without optimization.
+        unsafe { start.write_bytes(0, bytes) };
         self.ram
     }
 

@@ -1,0 +1,9 @@
+//! The function that writes sensitive fields is unsafe.
+use x86_virt::vmx::VmcsWrite;
+use x86_virt::vmx::field;
+
+fn write(vmcs: &mut impl VmcsWrite) {
+    let _ = vmcs.write_sensitive(field::HOST_RSP, 0);
+}
+
+fn main() {}
