@@ -28,8 +28,10 @@ fn memory() -> (Pool, GuestRam<'static>) {
     let offset = u64::try_from(start.as_ptr().expose_provenance()).unwrap().wrapping_sub(BASE.get());
     // SAFETY: the 32 frames from `BASE` on are at this offset, and are used through the pool and the guest memory only.
     let map = unsafe { DirectMap::new(offset, at(32)) };
-    // SAFETY: the upper half of the memory, which the pool does not get.
-    let ram = unsafe { GuestRam::new(start.add(16 * 4096), at(16), 16 * 4096) }.unwrap();
+    // SAFETY: inside the memory.
+    let upper_half = unsafe { start.add(16 * 4096) };
+    // SAFETY: the pool does not get it.
+    let ram = unsafe { GuestRam::new(upper_half, at(16), 16 * 4096) }.unwrap();
     (Pool::new(BASE, map).with_address_width(36), ram)
 }
 
