@@ -4,7 +4,9 @@
 use alloc::string::ToString as _;
 
 use x86_virt::vmx::field::{self, Encoding, Field, FieldValue, Sensitive};
-use x86_virt::vmx::{EntryError, ExitReason, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu};
+use x86_virt::vmx::{
+    EntryError, ExitReason, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu,
+};
 use x86_virt::{AnyVcpu, ExitKind, SegmentAccessRights, Vcpu, VcpuConfig};
 
 use crate::bench::{Bench, Frames};

@@ -3,9 +3,9 @@
 use x86_virt::{Event, Exception, ExitKind, InjectError, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
+use crate::feature::{Feature, has};
 use crate::guest::{CODE, Guest, Mode, OUT_LENGTH, STACK};
 use crate::harness::{Outcome, ensure, ensure_eq};
-use crate::registers::{Feature, has};
 
 const CLI: u8 = 0xfa;
 const STI: u8 = 0xfb;
@@ -37,17 +37,11 @@ impl Guest<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn set_interrupts(&mut self, enabled: Interrupts) {
-        let rflags = self.vcpu.rflags().with_if(enabled == Interrupts::Enabled);
+    /// Sets RFLAGS.IF.
+    pub(crate) fn enable_interrupts(&mut self) {
+        let rflags = self.vcpu.rflags().with_if(true);
         self.vcpu.set_rflags(rflags);
     }
-}
-
-/// RFLAGS.IF.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interrupts {
-    Enabled,
-    Disabled,
 }
 
 /// #GP comes once, with its error code, in front of the instruction that was next.
@@ -70,7 +64,8 @@ pub(crate) fn every_exception(bench: &Bench) -> Outcome {
     with_guest(bench, &[HLT], |guest| {
         // Not #DB, which 64-bit code takes with other rules, and those that need a mode: #OF and #BR exist outside of it.
         for vector in [0, 3, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19] {
-            let code = Exception::pushes_error_code(vector).then_some(if vector == 8 || vector == 17 { 0 } else { 0x20 });
+            let code =
+                Exception::pushes_error_code(vector).then_some(if vector == 8 || vector == 17 { 0 } else { 0x20 });
             let event = Event::Exception(Exception { vector, error_code: code });
             guest.vcpu.set_state(&Mode::Long.state())?;
             guest.vcpu.inject(event)?;
@@ -187,7 +182,7 @@ pub(crate) fn real_mode_events(bench: &Bench) -> Outcome {
         ensure_eq!(guest.vcpu.inject(with_code), Err(InjectError::Invalid(with_code)), "injection");
         for event in [without_code, Event::Nmi, Event::Interrupt(VECTOR)] {
             guest.vcpu.set_state(&Mode::Real.state())?;
-            guest.set_interrupts(Interrupts::Enabled);
+            guest.enable_interrupts();
             guest.vcpu.inject(event)?;
             let exit = guest.run()?;
             ensure!(matches!(exit.kind, ExitKind::Io(io) if io.port == 0x77), "{event:?}: {:?}", exit.kind);

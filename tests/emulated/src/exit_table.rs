@@ -5,7 +5,7 @@ use x86_virt::{
     SegmentRegister, StringIo, Vendor,
 };
 
-use crate::registers::Feature;
+use crate::feature::Feature;
 
 /// An instruction.
 pub(crate) struct Case {

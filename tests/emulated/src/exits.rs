@@ -7,9 +7,9 @@ use x86_virt::{Cr4, ExitKind, Gprs, Intercepts, Processor, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
 use crate::exit_table::{Case, LONG, NUMBERS, PROTECTED, REAL};
+use crate::feature::{Feature, has};
 use crate::guest::{CODE, Guest, Mode};
 use crate::harness::{Outcome, ensure, ensure_eq};
-use crate::registers::{Feature, has};
 
 /// Everything that can be intercepted on request.
 const ALL: Intercepts = Intercepts::new()
@@ -40,8 +40,9 @@ fn run(bench: &Bench, mode: Mode, cases: &[Case]) -> Outcome {
     let vendor = Processor::detect().vendor();
     let config = VcpuConfig::new().with_intercepts(ALL);
     bench.with_guest(mode, &[], &config, |guest| {
-        let is_for_here =
-            |case: &&Case| case.vendor.is_none_or(|wanted| vendor == Some(wanted)) && case.needs.iter().all(|feature| has(*feature));
+        let is_for_here = |case: &&Case| {
+            case.vendor.is_none_or(|wanted| vendor == Some(wanted)) && case.needs.iter().all(|feature| has(*feature))
+        };
         let mut failures = Vec::new();
         for case in cases.iter().filter(is_for_here) {
             if let Err(why) = check(guest, mode, case) {

@@ -81,6 +81,7 @@ pub(crate) fn park_and_load(bench: &Bench) -> Outcome {
 }
 
 /// A virtual processor that is not loaded, of either vendor.
+#[expect(clippy::large_enum_variant, reason = "one at a time is moved, seldom")]
 pub(crate) enum Parked<'s> {
     Vmx(vmx::ParkedVcpu<'s, 'static, Frames>),
     Svm(svm::ParkedVcpu<'s, 'static, Frames>),

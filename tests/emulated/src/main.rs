@@ -9,11 +9,13 @@ extern crate alloc;
 
 mod bench;
 mod code;
+mod debug;
 mod entry_svm;
 mod entry_vmx;
 mod events;
 mod exit_table;
 mod exits;
+mod feature;
 mod guest;
 mod harness;
 mod interrupts;
@@ -60,6 +62,9 @@ const UNSUPPORTED: &[Test] = tests! {
 const TESTS: &[Test] = tests! {
     world_switch {
         registers_survive: On::Every,
+    }
+    debug {
+        breakpoint_is_the_guests_own: On::Every,
     }
     interrupts {
         self_sent_come_once: On::Every,

@@ -11,9 +11,8 @@ const HOST_PAGE: u64 = 0x1f00_0000;
 const END: u64 = 1 << 32;
 
 /// MOV RAX, [0xA123]; INC RAX; MOV [0xA200], RAX; HLT.
-const CODE: [u8; 20] = [
-    0x48, 0x8b, 0x04, 0x25, 0x23, 0xa1, 0, 0, 0x48, 0xff, 0xc0, 0x48, 0x89, 0x04, 0x25, 0x00, 0xa2, 0, 0, 0xf4,
-];
+const CODE: [u8; 20] =
+    [0x48, 0x8b, 0x04, 0x25, 0x23, 0xa1, 0, 0, 0x48, 0xff, 0xc0, 0x48, 0x89, 0x04, 0x25, 0x00, 0xa2, 0, 0, 0xf4];
 
 /// Each side reads what the other wrote.
 pub(crate) fn one_page_of_4_gib(bench: &Bench) -> Outcome {
@@ -33,8 +32,10 @@ pub(crate) fn one_page_of_4_gib(bench: &Bench) -> Outcome {
     space.map(page(PAGE), &own, 0, small)?;
 
     for address in [0, 0xa000, 0xa123, 0xafff, 0xb000, 0x1234_5678, END - 1] {
-        let to = space.translate(Gpa::new(address)).ok_or(x86_virt::AccessError::NotMapped { gpa: Gpa::new(address) })?;
-        let expected = if address & !0xfff == PAGE { HOST_PAGE + (address - PAGE) } else { ram.hpa().get() + address % RAM_BYTES };
+        let to =
+            space.translate(Gpa::new(address)).ok_or(x86_virt::AccessError::NotMapped { gpa: Gpa::new(address) })?;
+        let expected =
+            if address & !0xfff == PAGE { HOST_PAGE + (address - PAGE) } else { ram.hpa().get() + address % RAM_BYTES };
         ensure_eq!((to.hpa, to.size), (Hpa::new(expected), PageSize::Size4K), "translation of {address:#x}");
     }
     ensure_eq!(space.translate(Gpa::new(0xa123)).map(|to| to.hpa), Some(Hpa::new(0x1f00_0123)), "translation");

@@ -3,8 +3,8 @@
 use core::cell::Cell;
 
 use x86_virt::{
-    Access, CreateError, EnterError, ExitKind, Gpa, MapError, Mapping, PageSize, Root, SpaceError, Vcpu, VcpuConfig, svm,
-    vmx,
+    Access, CreateError, EnterError, ExitKind, Gpa, MapError, Mapping, PageSize, Root, SpaceError, Vcpu, VcpuConfig,
+    svm, vmx,
 };
 
 use crate::bench::{Bench, Limited};
@@ -66,7 +66,9 @@ fn try_with(bench: &Bench, frames: Limited<'_>) -> Outcome<Stage> {
     }
     let mut vcpu = match root.vcpu(&space, &VcpuConfig::new()) {
         Ok(vcpu) => vcpu,
-        Err(CreateError::Vmx(vmx::CreateError::OutOfFrames(_)) | CreateError::Svm(svm::CreateError::OutOfFrames(_))) => {
+        Err(
+            CreateError::Vmx(vmx::CreateError::OutOfFrames(_)) | CreateError::Svm(svm::CreateError::OutOfFrames(_)),
+        ) => {
             return Ok(Stage::Create);
         }
         Err(error) => fail!("virtual processor: {error}"),

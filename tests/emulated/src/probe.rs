@@ -6,7 +6,7 @@ use core::arch::naked_asm;
 use core::ffi::c_void;
 use core::mem::offset_of;
 
-use crate::registers::{Feature, has};
+use crate::feature::{Feature, has};
 
 /// Registers that a function keeps: by its ABI, or in practice since compiled code has no use for them.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -3,10 +3,9 @@
 use x86_virt::{Access, Event, Exception, ExitKind, Gpa, Mapping, NestedFaultCause, PageSize, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
-use crate::events::Interrupts;
+use crate::feature::{Feature, has};
 use crate::guest::{CODE, GDT, Guest, HANDLERS, IDT, Mode, STACK, STACK_PAGE, page};
-use crate::harness::{Failure, Outcome, ensure, ensure_eq};
-use crate::registers::{Feature, has};
+use crate::harness::{Failure, Outcome, ensure, ensure_eq, fail};
 
 const HLT: u8 = 0xf4;
 
@@ -74,7 +73,7 @@ fn with_missing(
     frame: u64,
 ) -> Outcome {
     guest.vcpu.set_state(&Mode::Long.state())?;
-    guest.set_interrupts(Interrupts::Enabled);
+    guest.enable_interrupts();
     let there = guest.ram;
     guest.space.unmap(page(missing))?.at_next_entry();
     if matches!(source, Source::Host) {
@@ -82,7 +81,7 @@ fn with_missing(
     }
     let exit = guest.run()?;
     let ExitKind::NestedFault(fault) = exit.kind else {
-        crate::harness::fail!("{:?} ({})", exit.kind, exit.reason);
+        fail!("{:?} ({})", exit.kind, exit.reason);
     };
     ensure_eq!(fault.gpa.align_down(PageSize::Size4K), Gpa::new(missing), "page that faults");
     ensure_eq!(fault.cause, NestedFaultCause::NotMapped, "cause");

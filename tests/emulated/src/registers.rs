@@ -1,61 +1,13 @@
-//! Registers and features of the processor itself.
+//! Registers of the host.
 #![expect(unsafe_code, reason = "reads and writes registers of the host")]
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::asm;
-use core::arch::x86_64::__cpuid;
 
 use x86::msr::{rdmsr, wrmsr};
-use x86_virt::{Processor, Vendor};
 
-/// A feature of the processor that CPUID reports.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Feature {
-    /// MONITOR and MWAIT, and both end a run: MONITOR of an SVM guest does not in Bochs 2.7.
-    Monitor,
-    Pcid,
-    Xsave,
-    Avx,
-    Rdtscp,
-    /// Each instruction that ends a run does so with a code of its own: not on QEMU's TCG, which reports RDTSCP as RDTSC and
-    /// INVD as WBINVD, and does not intercept XSETBV.
-    ExactExits,
-    /// A guest has a PAT of its own: not on QEMU's TCG, which does not switch it.
-    GuestPat,
-    /// The delivery of INT n that a run's end interrupts is reported: not for an SVM guest in Bochs 2.7, which reports an earlier
-    /// event.
-    SoftwareInterruptInformation,
-    /// The delivery of INT3 is reported as that of an exception: not on QEMU's TCG, which reports INT 3.
-    BreakpointInformation,
-    /// A virtual interrupt that is pending at the entry of a guest with IF = 1 comes: Bochs 2.7 takes note of it only when IF
-    /// changes.
-    PromptVirtualInterrupts,
-}
-
-/// Whether the processor has `feature`.
-pub(crate) fn has(feature: Feature) -> bool {
-    let bit = |register: u32, bit: u32| register >> bit & 1 == 1;
-    match feature {
-        Feature::Monitor => bit(__cpuid(1).ecx, 3) && !is_svm_in_bochs(),
-        Feature::Pcid => bit(__cpuid(1).ecx, 17),
-        Feature::Xsave => bit(__cpuid(1).ecx, 26),
-        Feature::Avx => bit(__cpuid(1).ecx, 28),
-        Feature::ExactExits | Feature::GuestPat | Feature::BreakpointInformation => !is_tcg(),
-        Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts => !is_svm_in_bochs(),
-        Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
-    }
-}
-
-/// Whether QEMU's TCG is the processor: it says so as a hypervisor would.
-fn is_tcg() -> bool {
-    __cpuid(0x4000_0000).ebx == u32::from_le_bytes(*b"TCGT")
-}
-
-/// Whether Bochs is the processor, with SVM: it is the only other emulator here.
-fn is_svm_in_bochs() -> bool {
-    Processor::detect().vendor() == Some(Vendor::Amd) && !is_tcg()
-}
+use crate::feature::{Feature, has};
 
 /// Reads a register by MOV.
 macro_rules! read {
@@ -201,7 +153,7 @@ pub(crate) fn capture() -> Vec<(&'static str, u64)> {
 /// Selectors in the table of [`Marked`]: after the 19 descriptors of `machine`.
 const LDT: u16 = 19 * 8;
 /// With requested privilege level 3.
-const USER_DATA: u16 = 21 * 8 | 3;
+const USER_DATA: u16 = (21 * 8) | 3;
 /// The second descriptor of the local table.
 const IN_LDT: u16 = 8 | 4;
 const DATA: u16 = 0x10;

@@ -26,7 +26,8 @@ pub(crate) fn descriptor_table_access(bench: &Bench) -> Outcome {
         guest.vcpu.gprs_mut().rsi = crate::guest::DATA;
         match &mut guest.vcpu {
             AnyVcpu::Vmx(vcpu) => {
-                let controls = vcpu.vmcs().read(field::SECONDARY_CONTROLS)? | SecondaryControls::DESCRIPTOR_TABLE_EXITING;
+                let controls =
+                    vcpu.vmcs().read(field::SECONDARY_CONTROLS)? | SecondaryControls::DESCRIPTOR_TABLE_EXITING;
                 // SAFETY: more exits, not fewer.
                 unsafe { vcpu.vmcs_mut().write_sensitive(field::SECONDARY_CONTROLS, controls) }?;
             }

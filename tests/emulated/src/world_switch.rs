@@ -8,10 +8,11 @@ use x86_virt::{ControlRegister, Cr4, ExitKind, MsrAccess, SwitchedMsr, Vcpu, Vcp
 
 use crate::bench::Bench;
 use crate::code;
+use crate::feature::{Feature, has};
 use crate::guest::{Guest, Mode};
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
 use crate::probe::{self, Kept};
-use crate::registers::{Feature, Marked, capture, has};
+use crate::registers::{Marked, capture};
 
 pub(crate) const EXITS: u64 = 10_000;
 
@@ -25,6 +26,7 @@ pub(crate) fn registers_survive(bench: &Bench) -> Outcome {
     let marked = Marked::new();
     let outcome = bench.with_guest(Mode::Long, code::world_switch(), &VcpuConfig::new(), |guest| {
         prepare(guest)?;
+        guest.vcpu.set_breakpoints(GUEST_BREAKPOINTS)?;
         let expected = capture();
         for round in 0..10 {
             let values = [kept(2 * round), kept(2 * round + 1)];
@@ -39,6 +41,7 @@ pub(crate) fn registers_survive(bench: &Bench) -> Outcome {
         for (msr, value) in own_msrs() {
             ensure_eq!(guest.vcpu.msr(msr), value, "{msr:?} of the guest");
         }
+        ensure_eq!(guest.vcpu.breakpoints(), GUEST_BREAKPOINTS, "DR0 to DR3 of the guest");
         ensure_eq!(guest.vcpu.control(ControlRegister::Cr2), 0x5a5a_5a5a_1234_5678, "CR2 of the guest");
         ensure_eq!(guest.vcpu.gdtr().limit, 0x4321, "GDTR limit of the guest");
         ensure_eq!(guest.vcpu.idtr().base, 0x4567_89ab_cdef, "IDTR base of the guest");
@@ -54,6 +57,9 @@ pub(crate) fn differences(before: &[(&str, u64)], now: &[(&str, u64)]) -> String
     let texts: Vec<_> = pairs.map(|((name, before), (_, now))| format!("{name} = {now:#x}, not {before:#x}")).collect();
     texts.join("; ")
 }
+
+/// Addresses that the guest does not execute.
+const GUEST_BREAKPOINTS: [u64; 4] = [0x7000_0000, 0x7100_0000, 0x7200_0000, 0x7300_0000];
 
 /// What the guest writes to its MSRs, as they are after SWAPGS. The last is left out where the guest has no PAT of its own.
 const GUEST_MSRS: [(SwitchedMsr, u64); 11] = [
@@ -119,7 +125,7 @@ fn switch(guest: &mut Guest<'_, '_>, before: &Kept, number: u64) -> Outcome {
 
 /// What the host has in its registers at the exit with this number. Every other time, interrupts are enabled.
 fn kept(number: u64) -> Kept {
-    let rflags = 2 | FLAGS & !DF & if number % 2 == 0 { !0 } else { !IF };
+    let rflags = 2 | FLAGS & !DF & if number.is_multiple_of(2) { !0 } else { !IF };
     Kept {
         gprs: [1, 2, 3, 4, 5, 6].map(|register| number << 32 | register),
         rflags,
