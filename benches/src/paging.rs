@@ -1,7 +1,7 @@
 //! What nested page tables cost: `cargo run --release -p benches`.
 //!
-//! Each workload is timed next to the stores that it cannot do without, in turns, and the least ratio of some rounds is
-//! printed: absolute times say nothing on a shared machine. Instructions are counted with callgrind, whose
+//! Each workload is timed next to the stores that it cannot do without, in turns, and the median of the ratios is printed:
+//! absolute times say nothing on a shared machine, and the ratios say something only on a quiet one. Instructions are counted with callgrind, whose
 //! `--toggle-collect=*paging::w3*`, for example, counts one workload.
 #![expect(unsafe_code, reason = "makes frames from the heap")]
 
@@ -9,7 +9,7 @@ use core::alloc::Layout;
 use core::hint::black_box;
 use core::ptr::NonNull;
 use core::time::Duration;
-use std::alloc::alloc_zeroed;
+use std::alloc::alloc;
 use std::time::Instant;
 
 use x86_virt::ept::{EptCapabilities, EptFormat};
@@ -18,7 +18,7 @@ use x86_virt::{Access, AddressSpace, DirectMap, Format, FramePool, Gpa, Hpa};
 
 /// Frames of the pool: 4 GiB in pages of 4 KiB take 2,053.
 const FRAMES: usize = 4096;
-const ROUNDS: u32 = 9;
+const ROUNDS: u32 = 11;
 const GIB: u64 = 1 << 30;
 
 type Pool = FramePool<FRAMES>;
@@ -35,8 +35,10 @@ fn main() {
 
 fn run<F: Format>(format: &str, entries: F, pool: &Pool) {
     let ratios = |name, count, workload: &dyn Fn() -> Duration| {
-        let least = (0..ROUNDS).map(|_| workload().div_duration_f64(stores(count))).fold(f64::INFINITY, f64::min);
-        println!("{format} {name:40} {least:8.2}");
+        let mut rounds: Vec<_> = (0..ROUNDS).map(|_| workload().div_duration_f64(stores(count))).collect();
+        rounds.sort_by(f64::total_cmp);
+        let median = rounds.get(rounds.len() / 2).copied().unwrap_or(f64::NAN);
+        println!("{format} {name:40} {median:8.2}");
     };
     let space = || AddressSpace::new(entries, pool).expect("the pool has frames");
     ratios("w2: map 64 GiB, 2 MiB pages", 32_768, &|| {
@@ -67,7 +69,7 @@ fn timed(workload: impl FnOnce()) -> Duration {
 
 /// The time of storing so many entries one after the other into memory that is there.
 fn stores(count: usize) -> Duration {
-    let mut entries = vec![0_u64; count];
+    let mut entries = vec![1_u64; count];
     let start = Instant::now();
     for (value, entry) in (0..).step_by(4096).zip(black_box(&mut entries)) {
         *entry = value;
@@ -113,7 +115,9 @@ fn map<F: Format>(space: &Space<'_, F>, bytes: u64, hpa: Hpa) {
 fn pool() -> &'static Pool {
     let layout = Layout::from_size_align(FRAMES * 4096, 4096).expect("it is a layout");
     // SAFETY: the size is not zero.
-    let start = NonNull::new(unsafe { alloc_zeroed(layout) }).expect("there is memory");
+    let start = NonNull::new(unsafe { alloc(layout) }).expect("there is memory");
+    // SAFETY: the memory is that long. Frames come with any content, and their pages are there.
+    unsafe { start.write_bytes(0xa5, layout.size()) };
     let base = u64::try_from(start.as_ptr().expose_provenance()).unwrap_or(0);
     let end = base + u64::try_from(layout.size()).unwrap_or(0);
     // SAFETY: the memory is mapped at its own address, and used through the pool only.
