@@ -10,7 +10,7 @@ use crate::image::Image;
 use crate::matrix::{COUNTED_IMAGE, COUNTS, CPUS, IMAGES, PROFILES, Row, Support};
 
 /// The time limit of a run.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// One run of the matrix.
 #[derive(Debug, Clone, Copy)]

@@ -30,6 +30,23 @@ pub(crate) enum Feature {
     PromptVirtualInterrupts,
 }
 
+impl Feature {
+    /// All of them.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Monitor,
+        Self::Pcid,
+        Self::Xsave,
+        Self::Avx,
+        Self::Rdtscp,
+        Self::ExactExits,
+        Self::GuestPat,
+        Self::GuestBreakpoints,
+        Self::SoftwareInterruptInformation,
+        Self::BreakpointInformation,
+        Self::PromptVirtualInterrupts,
+    ];
+}
+
 /// Whether the processor has `feature`.
 pub(crate) fn has(feature: Feature) -> bool {
     let bit = |register: u32, bit: u32| register >> bit & 1 == 1;

@@ -34,6 +34,7 @@ mod vendor_exits;
 mod world_switch;
 
 use bench::Bench;
+use feature::Feature;
 use harness::{On, Test};
 use machine::Verdict;
 use x86_virt::Vendor;
@@ -151,6 +152,9 @@ const TOGETHER: &[Test] = tests! {
 
 fn main() -> Verdict {
     bench::take_memory();
+    for missing in Feature::ALL.into_iter().filter(|feature| !feature::has(*feature)) {
+        machine::println!("not on this machine, and what depends on it is not tested: {missing:?}");
+    }
     machine::on_every_processor(run);
     harness::verdict()
 }
