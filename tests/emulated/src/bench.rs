@@ -7,7 +7,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 
 use machine::memory;
-use x86_virt::{Access, CpuPin, DirectMap, FramePool, Gpa, GuestRam, Hpa, Root, Space};
+use x86_virt::{Access, CpuPin, DirectMap, EnterError, FramePool, Gpa, GuestRam, Hpa, Root, Space};
 
 use crate::harness::Outcome;
 
@@ -78,7 +78,12 @@ impl Bench {
 
     /// Enables virtualization on this processor.
     pub(crate) fn enter(&self) -> Outcome<Root<'_, Frames>> {
-        Ok(Root::enter(&self.pin, self.frames)?)
+        Ok(self.try_enter()?)
+    }
+
+    /// Enables virtualization on this processor, or says why not.
+    pub(crate) fn try_enter(&self) -> Result<Root<'_, Frames>, EnterError> {
+        Root::enter(&self.pin, self.frames)
     }
 
     /// 2 MiB of memory for a guest, filled with zeros. It is the same each time.

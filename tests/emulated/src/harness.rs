@@ -27,6 +27,8 @@ pub(crate) enum On {
     Only(Vendor),
     /// The bootstrap processor alone: it needs something that the machine has once.
     First,
+    /// Every processor but that: it leaves something behind that only a reset takes away.
+    Others,
 }
 
 /// How a test ends.
@@ -97,6 +99,7 @@ pub(crate) fn run(bench: &Bench, tests: &[Test]) {
             On::Every => true,
             On::Only(only) => vendor == Some(only),
             On::First => bench.processor == 0,
+            On::Others => bench.processor != 0,
         };
         if !is_for_here || !test.name.contains(filter) {
             continue;

@@ -57,6 +57,7 @@ const UNSUPPORTED: &[Test] = tests! {
     unsupported {
         is_named: On::First,
         root_works_afterwards: On::First,
+        disabled_by_firmware: On::Others,
     }
 };
 

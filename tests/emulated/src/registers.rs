@@ -258,3 +258,9 @@ fn local_table(base: u64) -> [u64; 2] {
     let present_ldt = 0x82;
     [15 | (base & 0xff_ffff) << 16 | present_ldt << 40 | (base >> 24 & 0xff) << 56, base >> 32]
 }
+
+/// Writes IA32_FEATURE_CONTROL as firmware does. If it is locked by that, it stays so until reset.
+pub(crate) fn set_feature_control(value: u64) {
+    // SAFETY: only called on processors with VMX, on which nothing has locked the register yet; the host does not use VMX.
+    unsafe { x86::msr::wrmsr(x86::msr::IA32_FEATURE_CONTROL, value) };
+}

@@ -2,11 +2,11 @@
 
 use alloc::string::ToString as _;
 
-use x86_virt::{CreateError, VcpuConfig, vmx};
+use x86_virt::{CreateError, EnterError, VcpuConfig, vmx};
 
 use crate::bench::Bench;
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
-use crate::registers::capture;
+use crate::registers::{self, capture};
 
 const EXPECTED: CreateError = CreateError::Vmx(vmx::CreateError::Unsupported(vmx::Unsupported::UnrestrictedGuest));
 
@@ -30,6 +30,22 @@ pub(crate) fn root_works_afterwards(bench: &Bench) -> Outcome {
         let free = bench.free_frames();
         is_named(bench)?;
         ensure_eq!(bench.free_frames(), free, "free frames");
+        ensure_eq!(capture(), before.clone(), "registers of the host");
+    }
+    Ok(())
+}
+
+/// Firmware has locked VMX off in IA32_FEATURE_CONTROL: the error says so, and nothing else changes.
+pub(crate) fn disabled_by_firmware(bench: &Bench) -> Outcome {
+    let locked_off = vmx::FeatureControl::new().with_locked(true);
+    registers::set_feature_control(locked_off.into_bits());
+    let before = capture();
+    for _ in 0..3 {
+        let Err(error) = bench.try_enter() else { fail!("VMX operation was entered") };
+        let reason = vmx::Unsupported::DisabledByFirmware { feature_control: locked_off.into_bits() };
+        ensure_eq!(error, EnterError::Vmx(vmx::EnterError::Unsupported(reason)), "error");
+        ensure!(error.is_unsupported(), "the error does not say that something is unsupported");
+        ensure!(error.to_string().contains("firmware disabled VMX"), "the message is: {error}");
         ensure_eq!(capture(), before.clone(), "registers of the host");
     }
     Ok(())

@@ -194,7 +194,10 @@ msrs:
     .quad 0xc0000101, 0xffffaaaa55556666        # GS_BASE
     .quad 0xc0000102, 0x0000666677778888        # KERNEL_GS_BASE
     .quad 0x277, 0x0001040600010406             # PAT
-gprs: .fill 16, 8, 0x0123456789abcdef
+gprs:
+.rept 16
+    .quad 0x0123456789abcdef
+.endr
 vectors:
 .set v, 0
 .rept 64
