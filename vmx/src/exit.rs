@@ -338,8 +338,19 @@ pub struct StringIoInformation {
     _undefined18: u16,
 }
 
-/// Decodes an exit from the VMCS and the registers; reads no more fields than the reason needs.
-pub(crate) fn decode(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
+/// The kind of an exit, from the VMCS and the registers; reads no more fields than the reason needs.
+///
+/// Any reason and any fields give a kind: what is not known, or cannot be, is [`ExitKind::Vendor`].
+///
+/// ```
+/// use x86_virt_core::{ExitKind, Gprs};
+/// use x86_virt_vmx::{ExitReason, FakeVmcs, decode_exit};
+///
+/// let reason = ExitReason::from_bits(u32::from(ExitReason::HLT));
+/// assert_eq!(decode_exit(reason, &FakeVmcs::new(), &Gprs::default()), ExitKind::Hlt);
+/// ```
+#[must_use]
+pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
     match reason.basic() {
         ExitReason::CPUID => ExitKind::Cpuid,
         ExitReason::HLT => ExitKind::Hlt,

@@ -47,7 +47,7 @@ pub use control::{
 pub use event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
 pub use exit::{
     ControlRegisterQualification, DebugRegisterQualification, EptViolationQualification, ExitReason, IoQualification,
-    StringIoInformation,
+    StringIoInformation, decode_exit,
 };
 pub use instruction_error::{InstructionError, VmFail};
 #[cfg(target_arch = "x86_64")]

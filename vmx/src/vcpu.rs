@@ -258,7 +258,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         }
         self.after_exit(reason);
         drop(interrupts_disabled);
-        let kind = exit::decode(reason, &self.vmcs, &self.parts.switch.gprs);
+        let kind = exit::decode_exit(reason, &self.vmcs, &self.parts.switch.gprs);
         Ok(Exit { kind, reason })
     }
 
