@@ -45,6 +45,8 @@ pub(crate) fn rows() -> Vec<Row> {
         bochs("tigerlake", Vendor::Intel, Support::Full),
         bochs("zambezi", Vendor::Amd, Support::Full),
         bochs("ryzen", Vendor::Amd, Support::Full),
+        // Neither VMX nor SVM.
+        qemu("qemu64,-svm", Support::Refused),
         qemu("qemu64,+svm,+npt", Support::Full),
         qemu("EPYC", Support::Full),
         qemu("max", Support::Full),
