@@ -134,7 +134,7 @@ mod tests {
         let jobs = jobs(&rows);
         let refused = rows.iter().filter(|row| row.support == Support::Refused).count();
         let full = rows.len() - refused;
-        assert_eq!((full, refused), (11, 1));
+        assert_eq!((full, refused), (11, 2));
         assert_eq!(jobs.len(), full * (3 * 2 * 3 + 2) + refused * 3 * 2 * 3);
         assert_eq!(jobs.iter().filter(|job| job.is_counted()).count(), full * 4);
     }
