@@ -1,14 +1,13 @@
 //! The guest's registers.
 #![expect(unsafe_code, reason = "the entry controls follow the guest's mode")]
 
-use core::cell::Cell;
 use core::ops::RangeInclusive;
 
 use x86::msr::IA32_EFER;
 use x86_virt_core::{
     ControlRegister, CpuState, Cr0, Cr4, DescriptorTable, Efer, Event, Exit, Frames, Gpa, Gprs, Gva, InjectError,
     Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, Permission, PortBitmap as _, Rflags, Segment,
-    SegmentAccessRights, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+    SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
 };
 
 use crate::access::{VmcsRead, VmcsWrite};
@@ -16,106 +15,9 @@ use crate::control::{EntryControls, PrimaryControls};
 use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
+use crate::segment::SegmentFields;
 use crate::vcpu::{DR6_AFTER_RESET, EntryError, VmxVcpu};
 use crate::vmcs::CurrentVmcs;
-
-/// RIP, RSP and RFLAGS: read on first use after an exit, written before an entry if they changed.
-#[derive(Debug, Default)]
-pub(crate) struct Cache {
-    rip: Slot<u64>,
-    rsp: Slot<u64>,
-    rflags: Slot<Rflags>,
-}
-
-#[derive(Debug, Default)]
-struct Slot<T: Copy> {
-    value: Cell<Option<T>>,
-    dirty: bool,
-}
-
-impl<T: Copy> Slot<T> {
-    fn get(&self, read: impl FnOnce() -> T) -> T {
-        self.value.get().unwrap_or_else(|| {
-            let value = read();
-            self.value.set(Some(value));
-            value
-        })
-    }
-
-    fn set(&mut self, value: T) {
-        self.value.set(Some(value));
-        self.dirty = true;
-    }
-
-    /// The value, if it must be written.
-    fn take_dirty(&mut self) -> Option<T> {
-        core::mem::take(&mut self.dirty).then(|| self.value.get()).flatten()
-    }
-}
-
-impl Cache {
-    pub(crate) fn forget(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(crate) fn write_back(&mut self, vmcs: &mut impl VmcsWrite) {
-        if let Some(rip) = self.rip.take_dirty() {
-            vmcs.put(field::GUEST_RIP, rip);
-        }
-        if let Some(rsp) = self.rsp.take_dirty() {
-            vmcs.put(field::GUEST_RSP, rsp);
-        }
-        if let Some(rflags) = self.rflags.take_dirty() {
-            vmcs.put(field::GUEST_RFLAGS, rflags);
-        }
-    }
-}
-
-/// The four fields of a segment register.
-struct SegmentFields {
-    selector: Field<u16, ReadWrite>,
-    rights: Field<SegmentAccessRights, ReadWrite>,
-    limit: Field<u32, ReadWrite>,
-    base: Field<u64, ReadWrite>,
-}
-
-/// Names the fields of a segment register.
-macro_rules! segment_fields {
-    ($selector:ident, $rights:ident, $limit:ident, $base:ident) => {
-        SegmentFields { selector: field::$selector, rights: field::$rights, limit: field::$limit, base: field::$base }
-    };
-}
-
-impl SegmentFields {
-    const fn of(register: SegmentRegister) -> Self {
-        match register {
-            SegmentRegister::Es => {
-                segment_fields!(GUEST_ES_SELECTOR, GUEST_ES_ACCESS_RIGHTS, GUEST_ES_LIMIT, GUEST_ES_BASE)
-            }
-            SegmentRegister::Cs => {
-                segment_fields!(GUEST_CS_SELECTOR, GUEST_CS_ACCESS_RIGHTS, GUEST_CS_LIMIT, GUEST_CS_BASE)
-            }
-            SegmentRegister::Ss => {
-                segment_fields!(GUEST_SS_SELECTOR, GUEST_SS_ACCESS_RIGHTS, GUEST_SS_LIMIT, GUEST_SS_BASE)
-            }
-            SegmentRegister::Ds => {
-                segment_fields!(GUEST_DS_SELECTOR, GUEST_DS_ACCESS_RIGHTS, GUEST_DS_LIMIT, GUEST_DS_BASE)
-            }
-            SegmentRegister::Fs => {
-                segment_fields!(GUEST_FS_SELECTOR, GUEST_FS_ACCESS_RIGHTS, GUEST_FS_LIMIT, GUEST_FS_BASE)
-            }
-            SegmentRegister::Gs => {
-                segment_fields!(GUEST_GS_SELECTOR, GUEST_GS_ACCESS_RIGHTS, GUEST_GS_LIMIT, GUEST_GS_BASE)
-            }
-            SegmentRegister::Ldtr => {
-                segment_fields!(GUEST_LDTR_SELECTOR, GUEST_LDTR_ACCESS_RIGHTS, GUEST_LDTR_LIMIT, GUEST_LDTR_BASE)
-            }
-            SegmentRegister::Tr => {
-                segment_fields!(GUEST_TR_SELECTOR, GUEST_TR_ACCESS_RIGHTS, GUEST_TR_LIMIT, GUEST_TR_BASE)
-            }
-        }
-    }
-}
 
 /// Bits of CR0 that the guest owns: TS.
 const GUEST_OWNED_CR0: Cr0 = Cr0::new().with_ts(true);

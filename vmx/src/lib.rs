@@ -7,6 +7,8 @@
 mod access;
 mod bitmap;
 mod bytes;
+#[cfg(target_arch = "x86_64")]
+mod cache;
 mod capability;
 mod control;
 mod event;
@@ -28,6 +30,8 @@ mod instructions;
 mod msrs;
 #[cfg(target_arch = "x86_64")]
 mod root;
+#[cfg(target_arch = "x86_64")]
+mod segment;
 #[cfg(target_arch = "x86_64")]
 mod switch;
 #[cfg(target_arch = "x86_64")]

@@ -9,12 +9,12 @@ use x86_virt_ept::EptFormat;
 
 use crate::access::{FieldError, VmcsRead, VmcsWrite};
 use crate::bitmap::{IoBitmaps, MsrBitmaps};
+use crate::cache::Cache;
 use crate::capability::{Capabilities, Unsupported};
 use crate::control::PrimaryControls;
 use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, ExitReason};
 use crate::field;
-use crate::guest::Cache;
 use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
 use crate::instructions::{self, InveptType, Outcome};
