@@ -1,31 +1,31 @@
 //! What a virtual processor is made with.
 
-use bitfield_struct::bitfield;
+use crate::register;
 
-/// What ends a run besides what always does.
-///
-/// Always: CPUID where the processor can intercept it, hypercalls, all MSRs and ports until they are passed through, CR0 and
-/// CR4 writes, CR8 and debug registers, XSETBV, RDPMC, MONITOR, MWAIT, INVD, VMX and SVM instructions, the host's
-/// interrupts and NMIs, INIT and shutdown.
-#[bitfield(u32)]
-#[derive(PartialEq, Eq)]
-pub struct Intercepts {
-    /// HLT.
-    pub hlt: bool,
-    /// PAUSE.
-    pub pause: bool,
-    /// RDTSC and RDTSCP.
-    pub rdtsc: bool,
-    /// MOV to CR3.
-    pub cr3_write: bool,
-    /// MOV from CR3.
-    pub cr3_read: bool,
-    /// INVLPG.
-    pub invlpg: bool,
-    /// WBINVD.
-    pub wbinvd: bool,
-    #[bits(25)]
-    _reserved7: u32,
+register! {
+    /// What ends a run besides what always does.
+    ///
+    /// Always: CPUID where the processor can intercept it, hypercalls, all MSRs and ports until they are passed through, CR0 and
+    /// CR4 writes, CR8 and debug registers, XSETBV, RDPMC, MONITOR, MWAIT, INVD, VMX and SVM instructions, the host's
+    /// interrupts and NMIs, INIT and shutdown.
+    pub struct Intercepts(u32) {
+        /// HLT.
+        pub hlt: bool,
+        /// PAUSE.
+        pub pause: bool,
+        /// RDTSC and RDTSCP.
+        pub rdtsc: bool,
+        /// MOV to CR3.
+        pub cr3_write: bool,
+        /// MOV from CR3.
+        pub cr3_read: bool,
+        /// INVLPG.
+        pub invlpg: bool,
+        /// WBINVD.
+        pub wbinvd: bool,
+        #[bits(25)]
+        _reserved7: u32,
+    }
 }
 
 /// How a virtual processor is made.

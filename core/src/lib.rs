@@ -3,7 +3,9 @@
 
 mod access;
 mod addr;
+mod bits;
 mod bytes;
+mod codes;
 mod config;
 #[cfg(target_arch = "x86_64")]
 mod debug;
@@ -38,11 +40,19 @@ mod span;
 mod state;
 mod stock;
 mod table;
+mod table_row;
 mod vcpu;
 mod walk;
 
 pub use access::Access;
 pub use addr::{Gpa, Gva, Hpa, PageSize};
+#[cfg(feature = "arbitrary")]
+#[doc(hidden)]
+pub use arbitrary;
+pub use bits::{BitField, BitValue, Register};
+#[doc(hidden)]
+pub use bits::{show_field, upper_case};
+pub use codes::Code;
 pub use config::{FpuPolicy, Intercepts, VcpuConfig};
 #[cfg(target_arch = "x86_64")]
 pub use debug::HostDebug;
@@ -67,4 +77,5 @@ pub use register::{ControlRegister, Cr0, Cr4, Efer, Gpr, Gprs, Rflags};
 pub use segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentRegister};
 pub use space::AddressSpace;
 pub use state::{CpuState, StateError};
+pub use table_row::{TableRow, code_rows, register_rows};
 pub use vcpu::{SkipError, Vcpu};

@@ -1,6 +1,6 @@
 //! General-purpose registers, control registers, RFLAGS and EFER.
 
-use bitfield_struct::bitfield;
+use crate::register;
 
 /// A general-purpose register, numbered as instructions and exit information encode it.
 ///
@@ -163,124 +163,124 @@ impl ControlRegister {
     }
 }
 
-/// CR0.
-///
-/// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1.1, "CR0 Register".
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct Cr0 {
-    /// Protection enable.
-    pub pe: bool,
-    /// Monitor coprocessor.
-    pub mp: bool,
-    /// Emulation.
-    pub em: bool,
-    /// Task switched.
-    pub ts: bool,
-    /// Extension type.
-    pub et: bool,
-    /// Numeric error.
-    pub ne: bool,
-    #[bits(10)]
-    _reserved6: u16,
-    /// Write protect.
-    pub wp: bool,
-    _reserved17: bool,
-    /// Alignment mask.
-    pub am: bool,
-    #[bits(10)]
-    _reserved19: u16,
-    /// Not write-through.
-    pub nw: bool,
-    /// Cache disable.
-    pub cd: bool,
-    /// Paging.
-    pub pg: bool,
-    _reserved32: u32,
+register! {
+    /// CR0.
+    ///
+    /// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1.1, "CR0 Register".
+    pub struct Cr0(u64) {
+        /// Protection enable.
+        pub pe: bool,
+        /// Monitor coprocessor.
+        pub mp: bool,
+        /// Emulation.
+        pub em: bool,
+        /// Task switched.
+        pub ts: bool,
+        /// Extension type.
+        pub et: bool,
+        /// Numeric error.
+        pub ne: bool,
+        #[bits(10)]
+        _reserved6: u16,
+        /// Write protect.
+        pub wp: bool,
+        _reserved17: bool,
+        /// Alignment mask.
+        pub am: bool,
+        #[bits(10)]
+        _reserved19: u16,
+        /// Not write-through.
+        pub nw: bool,
+        /// Cache disable.
+        pub cd: bool,
+        /// Paging.
+        pub pg: bool,
+        _reserved32: u32,
+    }
 }
 
-/// The bits of CR4 that the library itself looks at; the others are kept as they are.
-///
-/// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1.3, "CR4 Register".
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct Cr4 {
-    #[bits(5)]
-    _other0: u8,
-    /// Physical-address extension.
-    pub pae: bool,
-    _other6: bool,
-    /// Page-global enable.
-    pub pge: bool,
-    #[bits(4)]
-    _other8: u8,
-    /// 57-bit linear addresses.
-    pub la57: bool,
-    /// VMX enable.
-    pub vmxe: bool,
-    #[bits(2)]
-    _other14: u8,
-    /// FSGSBASE instructions.
-    pub fsgsbase: bool,
-    /// Process-context identifiers.
-    pub pcide: bool,
-    /// XSAVE and extended states.
-    pub osxsave: bool,
-    #[bits(45)]
-    _other19: u64,
+register! {
+    /// The bits of CR4 that the library itself looks at; the others are kept as they are.
+    ///
+    /// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1.3, "CR4 Register".
+    pub struct Cr4(u64) {
+        #[bits(5)]
+        _other0: u8,
+        /// Physical-address extension.
+        pub pae: bool,
+        _other6: bool,
+        /// Page-global enable.
+        pub pge: bool,
+        #[bits(4)]
+        _other8: u8,
+        /// 57-bit linear addresses.
+        pub la57: bool,
+        /// VMX enable.
+        pub vmxe: bool,
+        #[bits(2)]
+        _other14: u8,
+        /// FSGSBASE instructions.
+        pub fsgsbase: bool,
+        /// Process-context identifiers.
+        pub pcide: bool,
+        /// XSAVE and extended states.
+        pub osxsave: bool,
+        #[bits(45)]
+        _other19: u64,
+    }
 }
 
-/// IA32_EFER.
-///
-/// Intel SDM vol. 3, section 2.2.1, "Extended Feature Enable Register"; AMD APM vol. 2, section 3.1.7, "Extended Feature
-/// Enable Register (EFER)".
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct Efer {
-    /// System-call extensions.
-    pub sce: bool,
-    #[bits(7)]
-    _other1: u8,
-    /// Long-mode enable.
-    pub lme: bool,
-    _other9: bool,
-    /// Long-mode active.
-    pub lma: bool,
-    /// No-execute enable.
-    pub nxe: bool,
-    /// Secure virtual machine enable (AMD).
-    pub svme: bool,
-    #[bits(51)]
-    _other13: u64,
+register! {
+    /// IA32_EFER.
+    ///
+    /// Intel SDM vol. 3, section 2.2.1, "Extended Feature Enable Register"; AMD APM vol. 2, section 3.1.7, "Extended Feature
+    /// Enable Register (EFER)".
+    pub struct Efer(u64) {
+        /// System-call extensions.
+        pub sce: bool,
+        #[bits(7)]
+        _other1: u8,
+        /// Long-mode enable.
+        pub lme: bool,
+        _other9: bool,
+        /// Long-mode active.
+        pub lma: bool,
+        /// No-execute enable.
+        pub nxe: bool,
+        /// Secure virtual machine enable (AMD).
+        pub svme: bool,
+        #[bits(51)]
+        _other13: u64,
+    }
 }
 
-/// RFLAGS.
-///
-/// Intel SDM vol. 1, section 3.4.3, "EFLAGS Register".
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct Rflags {
-    /// Carry.
-    pub cf: bool,
-    /// Always 1.
-    #[bits(default = true)]
-    pub one: bool,
-    #[bits(6)]
-    _other2: u8,
-    /// Trap: single step.
-    pub tf: bool,
-    /// Interrupt enable.
-    pub r#if: bool,
-    /// Direction of string instructions: down.
-    pub df: bool,
-    #[bits(5)]
-    _other11: u8,
-    /// Resume.
-    pub rf: bool,
-    /// Virtual-8086 mode.
-    pub vm: bool,
-    #[bits(46)]
-    _other18: u64,
+register! {
+    /// RFLAGS.
+    ///
+    /// Intel SDM vol. 1, section 3.4.3, "EFLAGS Register".
+    pub struct Rflags(u64) {
+        /// Carry.
+        pub cf: bool,
+        /// Always 1.
+        #[bits(default = true)]
+        pub one: bool,
+        #[bits(6)]
+        _other2: u8,
+        /// Trap: single step.
+        pub tf: bool,
+        /// Interrupt enable.
+        pub r#if: bool,
+        /// Direction of string instructions: down.
+        pub df: bool,
+        #[bits(5)]
+        _other11: u8,
+        /// Resume.
+        pub rf: bool,
+        /// Virtual-8086 mode.
+        pub vm: bool,
+        #[bits(46)]
+        _other18: u64,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Segment registers and descriptor-table registers.
 
-use bitfield_struct::bitfield;
+use crate::register;
 
 /// A segment register, in the order of its number in exit information.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -27,36 +27,36 @@ impl SegmentRegister {
     }
 }
 
-/// Access rights of a segment, as the upper half of its descriptor holds them, with one bit for "unusable".
-///
-/// Intel SDM vol. 3, section 27.4.1, "Guest Register State" (table "Format of Access Rights").
-#[bitfield(u32)]
-#[derive(PartialEq, Eq)]
-pub struct SegmentAccessRights {
-    /// Type: for a code or data segment accessed, writable or readable, expand-down or conforming, code.
-    #[bits(4)]
-    pub segment_type: u8,
-    /// S: code or data segment, not a system segment.
-    pub code_or_data: bool,
-    /// Descriptor privilege level.
-    #[bits(2)]
-    pub dpl: u8,
-    /// P: present.
-    pub present: bool,
-    #[bits(4)]
-    _reserved8: u8,
-    /// AVL: for the system's use.
-    pub available: bool,
-    /// L: 64-bit code.
-    pub long: bool,
-    /// D/B: 32-bit default operand size or stack.
-    pub default_big: bool,
-    /// G: the limit counts pages of 4 KiB.
-    pub granularity: bool,
-    /// The register holds no usable segment.
-    pub unusable: bool,
-    #[bits(15)]
-    _reserved17: u16,
+register! {
+    /// Access rights of a segment, as the upper half of its descriptor holds them, with one bit for "unusable".
+    ///
+    /// Intel SDM vol. 3, section 27.4.1, "Guest Register State" (table "Format of Access Rights").
+    pub struct SegmentAccessRights(u32) {
+        /// Type: for a code or data segment accessed, writable or readable, expand-down or conforming, code.
+        #[bits(4)]
+        pub segment_type: u8,
+        /// S: code or data segment, not a system segment.
+        pub code_or_data: bool,
+        /// Descriptor privilege level.
+        #[bits(2)]
+        pub dpl: u8,
+        /// P: present.
+        pub present: bool,
+        #[bits(4)]
+        _reserved8: u8,
+        /// AVL: for the system's use.
+        pub available: bool,
+        /// L: 64-bit code.
+        pub long: bool,
+        /// D/B: 32-bit default operand size or stack.
+        pub default_big: bool,
+        /// G: the limit counts pages of 4 KiB.
+        pub granularity: bool,
+        /// The register holds no usable segment.
+        pub unusable: bool,
+        #[bits(15)]
+        _reserved17: u16,
+    }
 }
 
 impl SegmentAccessRights {

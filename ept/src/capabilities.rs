@@ -1,76 +1,76 @@
 //! What a processor can do with extended page tables.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 
-/// The value of the MSR `IA32_VMX_EPT_VPID_CAP`.
-///
-/// Intel SDM vol. 3, appendix A.10, "VPID and EPT Capabilities".
-///
-/// ```
-/// use x86_virt_ept::EptCapabilities;
-///
-/// let capabilities = EptCapabilities::from_bits(0xf01_0633_4141);
-/// assert!(capabilities.execute_only() && capabilities.page_walk_length_4() && capabilities.pages_1g());
-/// assert!(!capabilities.page_walk_length_5());
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq, Hash)]
-pub struct EptCapabilities {
-    /// Bit 0: pages that can be executed but not read.
-    pub execute_only: bool,
-    #[bits(5)]
-    _reserved1: u8,
-    /// Bit 6: 4 levels.
-    pub page_walk_length_4: bool,
-    /// Bit 7: 5 levels.
-    pub page_walk_length_5: bool,
-    /// Bit 8: tables can be read as uncacheable memory.
-    pub tables_uncacheable: bool,
-    #[bits(5)]
-    _reserved9: u8,
-    /// Bit 14: tables can be read as write-back memory.
-    pub tables_write_back: bool,
-    _reserved15: bool,
-    /// Bit 16: 2 MiB pages.
-    pub pages_2m: bool,
-    /// Bit 17: 1 GiB pages.
-    pub pages_1g: bool,
-    #[bits(2)]
-    _reserved18: u8,
-    /// Bit 20: the INVEPT instruction.
-    pub invept: bool,
-    /// Bit 21: accessed and dirty flags.
-    pub accessed_dirty: bool,
-    /// Bit 22: advanced information about EPT violations.
-    pub advanced_violation_information: bool,
-    /// Bit 23: control of supervisor shadow stacks.
-    pub supervisor_shadow_stack: bool,
-    _reserved24: bool,
-    /// Bit 25: single-context INVEPT.
-    pub invept_single_context: bool,
-    /// Bit 26: all-context INVEPT.
-    pub invept_all_contexts: bool,
-    #[bits(5)]
-    _reserved27: u8,
-    /// Bit 32: the INVVPID instruction.
-    pub invvpid: bool,
-    #[bits(7)]
-    _reserved33: u8,
-    /// Bit 40: individual-address INVVPID.
-    pub invvpid_individual_address: bool,
-    /// Bit 41: single-context INVVPID.
-    pub invvpid_single_context: bool,
-    /// Bit 42: all-context INVVPID.
-    pub invvpid_all_contexts: bool,
-    /// Bit 43: single-context INVVPID that retains global translations.
-    pub invvpid_single_context_retaining_globals: bool,
-    #[bits(4)]
-    _reserved44: u8,
-    /// Bits 53:48: the longest HLAT prefix.
-    #[bits(6)]
-    pub maximum_hlat_prefix: u8,
-    #[bits(10)]
-    _reserved54: u16,
+register! {
+    /// The value of the MSR `IA32_VMX_EPT_VPID_CAP`.
+    ///
+    /// Intel SDM vol. 3, appendix A.10, "VPID and EPT Capabilities".
+    ///
+    /// ```
+    /// use x86_virt_ept::EptCapabilities;
+    ///
+    /// let capabilities = EptCapabilities::from_bits(0xf01_0633_4141);
+    /// assert!(capabilities.execute_only() && capabilities.page_walk_length_4() && capabilities.pages_1g());
+    /// assert!(!capabilities.page_walk_length_5());
+    /// ```
+    pub struct EptCapabilities(u64) {
+        /// Bit 0: pages that can be executed but not read.
+        pub execute_only: bool,
+        #[bits(5)]
+        _reserved1: u8,
+        /// Bit 6: 4 levels.
+        pub page_walk_length_4: bool,
+        /// Bit 7: 5 levels.
+        pub page_walk_length_5: bool,
+        /// Bit 8: tables can be read as uncacheable memory.
+        pub tables_uncacheable: bool,
+        #[bits(5)]
+        _reserved9: u8,
+        /// Bit 14: tables can be read as write-back memory.
+        pub tables_write_back: bool,
+        _reserved15: bool,
+        /// Bit 16: 2 MiB pages.
+        pub pages_2m: bool,
+        /// Bit 17: 1 GiB pages.
+        pub pages_1g: bool,
+        #[bits(2)]
+        _reserved18: u8,
+        /// Bit 20: the INVEPT instruction.
+        pub invept: bool,
+        /// Bit 21: accessed and dirty flags.
+        pub accessed_dirty: bool,
+        /// Bit 22: advanced information about EPT violations.
+        pub advanced_violation_information: bool,
+        /// Bit 23: control of supervisor shadow stacks.
+        pub supervisor_shadow_stack: bool,
+        _reserved24: bool,
+        /// Bit 25: single-context INVEPT.
+        pub invept_single_context: bool,
+        /// Bit 26: all-context INVEPT.
+        pub invept_all_contexts: bool,
+        #[bits(5)]
+        _reserved27: u8,
+        /// Bit 32: the INVVPID instruction.
+        pub invvpid: bool,
+        #[bits(7)]
+        _reserved33: u8,
+        /// Bit 40: individual-address INVVPID.
+        pub invvpid_individual_address: bool,
+        /// Bit 41: single-context INVVPID.
+        pub invvpid_single_context: bool,
+        /// Bit 42: all-context INVVPID.
+        pub invvpid_all_contexts: bool,
+        /// Bit 43: single-context INVVPID that retains global translations.
+        pub invvpid_single_context_retaining_globals: bool,
+        #[bits(4)]
+        _reserved44: u8,
+        /// Bits 53:48: the longest HLAT prefix.
+        #[bits(6)]
+        pub maximum_hlat_prefix: u8,
+        #[bits(10)]
+        _reserved54: u16,
+    }
 }
 
 #[cfg(test)]

@@ -1,64 +1,64 @@
 //! An entry of an extended page table.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 use x86_virt_core::{Access, Hpa, MemoryType};
 
-/// An entry of an extended page table, of any level.
-///
-/// In an entry that refers to a table only READ, WRITE, EXECUTE, ACCESSED, EXECUTE_USER and the address mean something; bits 7
-/// to 3 are reserved there, and bits 63 to 52 ignored.
-///
-/// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism", tables 31-1 to 31-7.
-///
-/// ```
-/// use x86_virt_core::Access;
-/// use x86_virt_ept::EptEntry;
-///
-/// let entry = EptEntry::from_bits(0x1f00_0037);
-/// assert_eq!(entry.access(), Access::ALL);
-/// assert_eq!(entry.hpa().get(), 0x1f00_0000);
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq, Hash)]
-pub struct EptEntry {
-    /// Bit 0: R, data may be read.
-    pub read: bool,
-    /// Bit 1: W, data may be written.
-    pub write: bool,
-    /// Bit 2: X, instructions may be fetched; with mode-based execute control, from supervisor-mode addresses.
-    pub execute: bool,
-    /// Bits 5:3 of a page: EPT memory type. Reserved in an entry that refers to a table.
-    #[bits(3)]
-    pub memory_type_encoding: u8,
-    /// Bit 6 of a page: the guest's PAT is ignored. Reserved in an entry that refers to a table.
-    pub ignore_pat: bool,
-    /// Bit 7: set in a 1 GiB or 2 MiB page; clear in an entry that refers to a table; ignored in a 4 KiB page.
-    pub large: bool,
-    /// Bit 8: A, the entry was used, if the EPTP enables accessed and dirty flags.
-    pub accessed: bool,
-    /// Bit 9 of a page: D, the page was written, if the EPTP enables accessed and dirty flags.
-    pub dirty: bool,
-    /// Bit 10: instructions may be fetched from user-mode addresses, with mode-based execute control.
-    pub execute_user: bool,
-    _ignored11: bool,
-    /// Bits 51:12: the address. Bits from the physical-address width on are reserved, and so are bits 29:12 of a 1 GiB page and
-    /// 20:12 of a 2 MiB page.
-    #[bits(40)]
-    pub frame_number: u64,
-    #[bits(5)]
-    _ignored52: u8,
-    /// Bit 57 of a page: verify guest paging, with that control.
-    pub verify_guest_paging: bool,
-    /// Bit 58 of a page: paging-write access, with that control.
-    pub paging_write: bool,
-    _ignored59: bool,
-    /// Bit 60 of a page: supervisor shadow stack, if the EPTP enables it.
-    pub supervisor_shadow_stack: bool,
-    /// Bit 61 of a 4 KiB page: sub-page write permissions, with that control.
-    pub sub_page_write: bool,
-    _ignored62: bool,
-    /// Bit 63 of a page, or of an entry that is not present: suppress #VE.
-    pub suppress_ve: bool,
+register! {
+    /// An entry of an extended page table, of any level.
+    ///
+    /// In an entry that refers to a table only READ, WRITE, EXECUTE, ACCESSED, EXECUTE_USER and the address mean something; bits 7
+    /// to 3 are reserved there, and bits 63 to 52 ignored.
+    ///
+    /// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism", tables 31-1 to 31-7.
+    ///
+    /// ```
+    /// use x86_virt_core::Access;
+    /// use x86_virt_ept::EptEntry;
+    ///
+    /// let entry = EptEntry::from_bits(0x1f00_0037);
+    /// assert_eq!(entry.access(), Access::ALL);
+    /// assert_eq!(entry.hpa().get(), 0x1f00_0000);
+    /// ```
+    pub struct EptEntry(u64) {
+        /// Bit 0: R, data may be read.
+        pub read: bool,
+        /// Bit 1: W, data may be written.
+        pub write: bool,
+        /// Bit 2: X, instructions may be fetched; with mode-based execute control, from supervisor-mode addresses.
+        pub execute: bool,
+        /// Bits 5:3 of a page: EPT memory type. Reserved in an entry that refers to a table.
+        #[bits(3)]
+        pub memory_type_encoding: u8,
+        /// Bit 6 of a page: the guest's PAT is ignored. Reserved in an entry that refers to a table.
+        pub ignore_pat: bool,
+        /// Bit 7: set in a 1 GiB or 2 MiB page; clear in an entry that refers to a table; ignored in a 4 KiB page.
+        pub large: bool,
+        /// Bit 8: A, the entry was used, if the EPTP enables accessed and dirty flags.
+        pub accessed: bool,
+        /// Bit 9 of a page: D, the page was written, if the EPTP enables accessed and dirty flags.
+        pub dirty: bool,
+        /// Bit 10: instructions may be fetched from user-mode addresses, with mode-based execute control.
+        pub execute_user: bool,
+        _ignored11: bool,
+        /// Bits 51:12: the address. Bits from the physical-address width on are reserved, and so are bits 29:12 of a 1 GiB page and
+        /// 20:12 of a 2 MiB page.
+        #[bits(40)]
+        pub frame_number: u64,
+        #[bits(5)]
+        _ignored52: u8,
+        /// Bit 57 of a page: verify guest paging, with that control.
+        pub verify_guest_paging: bool,
+        /// Bit 58 of a page: paging-write access, with that control.
+        pub paging_write: bool,
+        _ignored59: bool,
+        /// Bit 60 of a page: supervisor shadow stack, if the EPTP enables it.
+        pub supervisor_shadow_stack: bool,
+        /// Bit 61 of a 4 KiB page: sub-page write permissions, with that control.
+        pub sub_page_write: bool,
+        _ignored62: bool,
+        /// Bit 63 of a page, or of an entry that is not present: suppress #VE.
+        pub suppress_ve: bool,
+    }
 }
 
 impl EptEntry {

@@ -1,40 +1,40 @@
 //! The pointer to the root of extended page tables.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 use x86_virt_core::{Hpa, MemoryType};
 
-/// An extended-page-table pointer (EPTP): where the root is and how the processor reads the tables.
-///
-/// Intel SDM vol. 3, section 27.6.11, "Extended-Page-Table Pointer (EPTP)".
-///
-/// ```
-/// use x86_virt_core::{Hpa, MemoryType};
-/// use x86_virt_ept::Eptp;
-///
-/// let eptp = Eptp::new(Hpa::new(0x1234_5000), 4, MemoryType::WriteBack);
-/// assert_eq!(eptp.into_bits(), 0x1234_501e);
-/// assert_eq!(eptp.with_accessed_dirty(true).into_bits(), 0x1234_505e);
-/// ```
-#[bitfield(u64, new = false)]
-#[derive(PartialEq, Eq, Hash)]
-pub struct Eptp {
-    /// Bits 2:0: the memory type with which the processor reads the tables: 0 (UC) or 6 (WB).
-    #[bits(3)]
-    pub memory_type_encoding: u8,
-    /// Bits 5:3: the page-walk length, less 1.
-    #[bits(3)]
-    pub page_walk_length_minus_1: u8,
-    /// Bit 6: accessed and dirty flags are enabled.
-    pub accessed_dirty: bool,
-    /// Bit 7: access rights for supervisor shadow-stack pages are enforced.
-    pub supervisor_shadow_stack: bool,
-    #[bits(4)]
-    _reserved8: u8,
-    /// Bits 51:12: the address of the root. Bits from the physical-address width on are reserved.
-    #[bits(40)]
-    pub frame_number: u64,
-    #[bits(12)]
-    _reserved52: u16,
+register! {
+    /// An extended-page-table pointer (EPTP): where the root is and how the processor reads the tables.
+    ///
+    /// Intel SDM vol. 3, section 27.6.11, "Extended-Page-Table Pointer (EPTP)".
+    ///
+    /// ```
+    /// use x86_virt_core::{Hpa, MemoryType};
+    /// use x86_virt_ept::Eptp;
+    ///
+    /// let eptp = Eptp::new(Hpa::new(0x1234_5000), 4, MemoryType::WriteBack);
+    /// assert_eq!(eptp.into_bits(), 0x1234_501e);
+    /// assert_eq!(eptp.with_accessed_dirty(true).into_bits(), 0x1234_505e);
+    /// ```
+    pub struct Eptp(u64, new = false) {
+        /// Bits 2:0: the memory type with which the processor reads the tables: 0 (UC) or 6 (WB).
+        #[bits(3)]
+        pub memory_type_encoding: u8,
+        /// Bits 5:3: the page-walk length, less 1.
+        #[bits(3)]
+        pub page_walk_length_minus_1: u8,
+        /// Bit 6: accessed and dirty flags are enabled.
+        pub accessed_dirty: bool,
+        /// Bit 7: access rights for supervisor shadow-stack pages are enforced.
+        pub supervisor_shadow_stack: bool,
+        #[bits(4)]
+        _reserved8: u8,
+        /// Bits 51:12: the address of the root. Bits from the physical-address width on are reserved.
+        #[bits(40)]
+        pub frame_number: u64,
+        #[bits(12)]
+        _reserved52: u16,
+    }
 }
 
 impl Eptp {

@@ -9,8 +9,10 @@ mod capabilities;
 mod entry;
 mod eptp;
 mod format;
+mod tables;
 
 pub use capabilities::EptCapabilities;
 pub use entry::EptEntry;
 pub use eptp::Eptp;
 pub use format::{EptFormat, EptUnsupported};
+pub use tables::for_each_row;

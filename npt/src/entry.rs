@@ -1,55 +1,55 @@
 //! An entry of a nested page table.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 use x86_virt_core::{Access, Hpa};
 
-/// An entry of a nested page table, of any level: the entry of the host's own long-mode paging.
-///
-/// AMD APM vol. 2, section 5.3, "Long-Mode Page Translation", section 5.4, "Page-Translation-Table Entry Fields", and section
-/// 15.25.5, "Nested Table Walk".
-///
-/// ```
-/// use x86_virt_core::Access;
-/// use x86_virt_npt::NptEntry;
-///
-/// let entry = NptEntry::from_bits(0x8000_0000_1f00_0005);
-/// assert_eq!(entry.access(), Access::READ);
-/// assert_eq!(entry.hpa().get(), 0x1f00_0000);
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq, Hash)]
-pub struct NptEntry {
-    /// Bit 0: P, present, and so readable.
-    pub present: bool,
-    /// Bit 1: R/W, data may be written.
-    pub writable: bool,
-    /// Bit 2: U/S. Every access of a guest is one of a user, so it is set wherever a guest may go.
-    pub user: bool,
-    /// Bit 3: PWT, bit 0 of the PAT index.
-    pub pwt: bool,
-    /// Bit 4: PCD, bit 1 of the PAT index.
-    pub pcd: bool,
-    /// Bit 5: A, the entry was used.
-    pub accessed: bool,
-    /// Bit 6 of a page: D, the page was written.
-    pub dirty: bool,
-    /// Bit 7: PS at levels 2 and 3, set in a page; PAT at level 1, bit 2 of the PAT index.
-    pub page_size_or_pat: bool,
-    /// Bit 8 of a page: G.
-    pub global: bool,
-    #[bits(3)]
-    _available9: u8,
-    /// Bits 51:12: the address. Bits from the physical-address width on are reserved. In a 2 MiB or 1 GiB page, bit 12 is PAT
-    /// and the bits from there to 20 or 29 are reserved.
-    #[bits(40)]
-    pub frame_number: u64,
-    #[bits(7)]
-    _available52: u8,
-    /// Bits 62:59 of a page: MPK, protection key.
-    #[bits(4)]
-    pub protection_key: u8,
-    /// Bit 63: NX, instructions may not be fetched. Reserved while EFER.NXE of the host is 0.
-    pub no_execute: bool,
+register! {
+    /// An entry of a nested page table, of any level: the entry of the host's own long-mode paging.
+    ///
+    /// AMD APM vol. 2, section 5.3, "Long-Mode Page Translation", section 5.4, "Page-Translation-Table Entry Fields", and section
+    /// 15.25.5, "Nested Table Walk".
+    ///
+    /// ```
+    /// use x86_virt_core::Access;
+    /// use x86_virt_npt::NptEntry;
+    ///
+    /// let entry = NptEntry::from_bits(0x8000_0000_1f00_0005);
+    /// assert_eq!(entry.access(), Access::READ);
+    /// assert_eq!(entry.hpa().get(), 0x1f00_0000);
+    /// ```
+    pub struct NptEntry(u64) {
+        /// Bit 0: P, present, and so readable.
+        pub present: bool,
+        /// Bit 1: R/W, data may be written.
+        pub writable: bool,
+        /// Bit 2: U/S. Every access of a guest is one of a user, so it is set wherever a guest may go.
+        pub user: bool,
+        /// Bit 3: PWT, bit 0 of the PAT index.
+        pub pwt: bool,
+        /// Bit 4: PCD, bit 1 of the PAT index.
+        pub pcd: bool,
+        /// Bit 5: A, the entry was used.
+        pub accessed: bool,
+        /// Bit 6 of a page: D, the page was written.
+        pub dirty: bool,
+        /// Bit 7: PS at levels 2 and 3, set in a page; PAT at level 1, bit 2 of the PAT index.
+        pub page_size_or_pat: bool,
+        /// Bit 8 of a page: G.
+        pub global: bool,
+        #[bits(3)]
+        _available9: u8,
+        /// Bits 51:12: the address. Bits from the physical-address width on are reserved. In a 2 MiB or 1 GiB page, bit 12 is PAT
+        /// and the bits from there to 20 or 29 are reserved.
+        #[bits(40)]
+        pub frame_number: u64,
+        #[bits(7)]
+        _available52: u8,
+        /// Bits 62:59 of a page: MPK, protection key.
+        #[bits(4)]
+        pub protection_key: u8,
+        /// Bit 63: NX, instructions may not be fetched. Reserved while EFER.NXE of the host is 0.
+        pub no_execute: bool,
+    }
 }
 
 /// Bit 12 of a 2 MiB or 1 GiB page: PAT, bit 2 of the PAT index.

@@ -7,7 +7,9 @@
 mod entry;
 mod format;
 mod pat;
+mod tables;
 
 pub use entry::NptEntry;
 pub use format::{NptFormat, NptUnsupported};
 pub use pat::Pat;
+pub use tables::for_each_row;

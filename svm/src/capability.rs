@@ -1,84 +1,84 @@
 //! What the processor's SVM can do.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 
 use crate::vm_cr::VmCr;
 
-/// Features of SVM: CPUID Fn8000_000A EDX.
-///
-/// AMD APM vol. 3, appendix E.4.9, "Function 8000_000Ah: SVM Features" (table "CPUID Fn8000_000A_EDX SVM Feature
-/// Identification").
-///
-/// ```
-/// use x86_virt_svm::SvmFeatures;
-///
-/// // QEMU 7.2, `-cpu max`.
-/// let features = SvmFeatures::from_bits(0x1001_0001);
-/// assert!(features.np() && features.vgif() && !features.nrips());
-/// ```
-#[bitfield(u32)]
-#[derive(PartialEq, Eq)]
-pub struct SvmFeatures {
-    /// NP: nested paging.
-    pub np: bool,
-    /// LbrVirt: LBR virtualization.
-    pub lbr_virt: bool,
-    /// SVML: SVM lock.
-    pub svml: bool,
-    /// NRIPS: RIP of the next instruction is saved.
-    pub nrips: bool,
-    /// TscRateMsr: MSR-based TSC rate.
-    pub tsc_rate_msr: bool,
-    /// VmcbClean: VMCB clean bits.
-    pub vmcb_clean: bool,
-    /// FlushByAsid: flush by ASID.
-    pub flush_by_asid: bool,
-    /// DecodeAssists: decode assists.
-    pub decode_assists: bool,
-    /// PmcVirt: performance counters are virtualized.
-    pub pmc_virt: bool,
-    /// SseIsa10Compat: reserved, and named so in the manual.
-    pub sse_isa10_compat: bool,
-    /// PauseFilter: PAUSE filter.
-    pub pause_filter: bool,
-    _reserved11: bool,
-    /// PauseFilterThreshold: PAUSE filter threshold.
-    pub pause_filter_threshold: bool,
-    /// AVIC: advanced virtual interrupt controller.
-    pub avic: bool,
-    _reserved14: bool,
-    /// VMSAVEvirt: VMSAVE and VMLOAD are virtualized.
-    pub vmsave_virt: bool,
-    /// VGIF: virtual GIF.
-    pub vgif: bool,
-    /// GMET: guest mode execute trap.
-    pub gmet: bool,
-    /// x2AVIC.
-    pub x2avic: bool,
-    /// SSSCheck: supervisor shadow-stack check.
-    pub sss_check: bool,
-    /// SpecCtrl: SPEC_CTRL is virtualized.
-    pub spec_ctrl: bool,
-    /// ROGPT: read-only guest page tables.
-    pub rogpt: bool,
-    _reserved22: bool,
-    /// HOST_MCE_OVERRIDE: a machine check of the host is intercepted whatever the guest's CR4.MCE is.
-    pub host_mce_override: bool,
-    /// TlbiCtl: INVLPGB and TLBSYNC of a guest.
-    pub tlbi_ctl: bool,
-    /// VNMI: virtual NMI.
-    pub vnmi: bool,
-    /// IbsVirt: instruction-based sampling is virtualized.
-    pub ibs_virt: bool,
-    /// ExtLvtAvicAccessChg: how AVIC treats the extended LVT registers.
-    pub ext_lvt_avic_access_chg: bool,
-    /// NestedVirtVmcbAddrChk: VMCB addresses of guests are checked.
-    pub nested_virt_vmcb_addr_chk: bool,
-    /// BusLockThreshold.
-    pub bus_lock_threshold: bool,
-    /// IdleHltIntercept.
-    pub idle_hlt_intercept: bool,
-    _reserved31: bool,
+register! {
+    /// Features of SVM: CPUID Fn8000_000A EDX.
+    ///
+    /// AMD APM vol. 3, appendix E.4.9, "Function 8000_000Ah: SVM Features" (table "CPUID Fn8000_000A_EDX SVM Feature
+    /// Identification").
+    ///
+    /// ```
+    /// use x86_virt_svm::SvmFeatures;
+    ///
+    /// // QEMU 7.2, `-cpu max`.
+    /// let features = SvmFeatures::from_bits(0x1001_0001);
+    /// assert!(features.np() && features.vgif() && !features.nrips());
+    /// ```
+    pub struct SvmFeatures(u32) {
+        /// NP: nested paging.
+        pub np: bool,
+        /// LbrVirt: LBR virtualization.
+        pub lbr_virt: bool,
+        /// SVML: SVM lock.
+        pub svml: bool,
+        /// NRIPS: RIP of the next instruction is saved.
+        pub nrips: bool,
+        /// TscRateMsr: MSR-based TSC rate.
+        pub tsc_rate_msr: bool,
+        /// VmcbClean: VMCB clean bits.
+        pub vmcb_clean: bool,
+        /// FlushByAsid: flush by ASID.
+        pub flush_by_asid: bool,
+        /// DecodeAssists: decode assists.
+        pub decode_assists: bool,
+        /// PmcVirt: performance counters are virtualized.
+        pub pmc_virt: bool,
+        /// SseIsa10Compat: reserved, and named so in the manual.
+        pub sse_isa10_compat: bool,
+        /// PauseFilter: PAUSE filter.
+        pub pause_filter: bool,
+        _reserved11: bool,
+        /// PauseFilterThreshold: PAUSE filter threshold.
+        pub pause_filter_threshold: bool,
+        /// AVIC: advanced virtual interrupt controller.
+        pub avic: bool,
+        _reserved14: bool,
+        /// VMSAVEvirt: VMSAVE and VMLOAD are virtualized.
+        pub vmsave_virt: bool,
+        /// VGIF: virtual GIF.
+        pub vgif: bool,
+        /// GMET: guest mode execute trap.
+        pub gmet: bool,
+        /// x2AVIC.
+        pub x2avic: bool,
+        /// SSSCheck: supervisor shadow-stack check.
+        pub sss_check: bool,
+        /// SpecCtrl: SPEC_CTRL is virtualized.
+        pub spec_ctrl: bool,
+        /// ROGPT: read-only guest page tables.
+        pub rogpt: bool,
+        _reserved22: bool,
+        /// HOST_MCE_OVERRIDE: a machine check of the host is intercepted whatever the guest's CR4.MCE is.
+        pub host_mce_override: bool,
+        /// TlbiCtl: INVLPGB and TLBSYNC of a guest.
+        pub tlbi_ctl: bool,
+        /// VNMI: virtual NMI.
+        pub vnmi: bool,
+        /// IbsVirt: instruction-based sampling is virtualized.
+        pub ibs_virt: bool,
+        /// ExtLvtAvicAccessChg: how AVIC treats the extended LVT registers.
+        pub ext_lvt_avic_access_chg: bool,
+        /// NestedVirtVmcbAddrChk: VMCB addresses of guests are checked.
+        pub nested_virt_vmcb_addr_chk: bool,
+        /// BusLockThreshold.
+        pub bus_lock_threshold: bool,
+        /// IdleHltIntercept.
+        pub idle_hlt_intercept: bool,
+        _reserved31: bool,
+    }
 }
 
 /// The CPUID values that [`Capabilities`] are made from, as the processor gives them.

@@ -1,50 +1,50 @@
 //! EXITINFO1 and EXITINFO2, whose form depends on the exit code.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 use x86_virt_core::{Access, AddressSize, IoDirection, IoSize, NestedFaultCause};
 
-/// EXITINFO1 of an IOIO exit.
-///
-/// AMD APM vol. 2, section 15.10.2, "IN and OUT Behavior".
-///
-/// ```
-/// use x86_virt_core::AddressSize;
-/// use x86_virt_svm::IoioInfo;
-///
-/// // OUT of a byte to port 77h in real mode, from Bochs 2.7.
-/// let info = IoioInfo::from_bits(0x77_0090);
-/// assert_eq!((info.port(), info.address_size()), (0x77, Some(AddressSize::Bits16)));
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct IoioInfo {
-    /// TYPE: IN or INS.
-    pub is_in: bool,
-    _reserved1: bool,
-    /// STR: INS or OUTS.
-    pub string: bool,
-    /// REP.
-    pub repeat: bool,
-    /// SZ8: one byte.
-    pub sz8: bool,
-    /// SZ16: two bytes.
-    pub sz16: bool,
-    /// SZ32: four bytes.
-    pub sz32: bool,
-    /// A16: 16-bit address.
-    pub a16: bool,
-    /// A32: 32-bit address.
-    pub a32: bool,
-    /// A64: 64-bit address.
-    pub a64: bool,
-    /// SEG: segment of the memory operand. Only with decode assists.
-    #[bits(3)]
-    pub segment: u8,
-    #[bits(3)]
-    _reserved13: u8,
-    /// The port.
-    pub port: u16,
-    _reserved32: u32,
+register! {
+    /// EXITINFO1 of an IOIO exit.
+    ///
+    /// AMD APM vol. 2, section 15.10.2, "IN and OUT Behavior".
+    ///
+    /// ```
+    /// use x86_virt_core::AddressSize;
+    /// use x86_virt_svm::IoioInfo;
+    ///
+    /// // OUT of a byte to port 77h in real mode, from Bochs 2.7.
+    /// let info = IoioInfo::from_bits(0x77_0090);
+    /// assert_eq!((info.port(), info.address_size()), (0x77, Some(AddressSize::Bits16)));
+    /// ```
+    pub struct IoioInfo(u64) {
+        /// TYPE: IN or INS.
+        pub is_in: bool,
+        _reserved1: bool,
+        /// STR: INS or OUTS.
+        pub string: bool,
+        /// REP.
+        pub repeat: bool,
+        /// SZ8: one byte.
+        pub sz8: bool,
+        /// SZ16: two bytes.
+        pub sz16: bool,
+        /// SZ32: four bytes.
+        pub sz32: bool,
+        /// A16: 16-bit address.
+        pub a16: bool,
+        /// A32: 32-bit address.
+        pub a32: bool,
+        /// A64: 64-bit address.
+        pub a64: bool,
+        /// SEG: segment of the memory operand. Only with decode assists.
+        #[bits(3)]
+        pub segment: u8,
+        #[bits(3)]
+        _reserved13: u8,
+        /// The port.
+        pub port: u16,
+        _reserved32: u32,
+    }
 }
 
 impl IoioInfo {
@@ -83,51 +83,51 @@ impl IoioInfo {
     }
 }
 
-/// EXITINFO1 of a nested page fault.
-///
-/// AMD APM vol. 2, section 15.25.6, "Nested versus Guest Page Faults, Fault Ordering".
-///
-/// ```
-/// use x86_virt_core::{Access, NestedFaultCause};
-/// use x86_virt_svm::NpfInfo;
-///
-/// let info = NpfInfo::from_bits(0x1_0000_0007);
-/// assert_eq!((info.access(), info.cause()), (Access::WRITE, NestedFaultCause::Permission));
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct NpfInfo {
-    /// P: the page was present.
-    pub p: bool,
-    /// RW: the access was a write.
-    pub rw: bool,
-    /// US: the access was one of a user, as all accesses of a guest are.
-    pub us: bool,
-    /// RSV: a reserved bit of a nested entry was set.
-    pub rsv: bool,
-    /// ID: the access was an instruction fetch.
-    pub id: bool,
-    _reserved5: bool,
-    /// SS: the access was one to a shadow stack.
-    pub ss: bool,
-    #[bits(24)]
-    _reserved7: u32,
-    /// RMP: the reverse map did not allow it.
-    pub rmp: bool,
-    /// The fault was in the translation of the final guest-physical address.
-    pub final_address: bool,
-    /// The fault was in the translation of a table of the guest.
-    pub table_walk: bool,
-    /// ENC: the guest-physical address was encrypted.
-    pub enc: bool,
-    /// SIZEM: page sizes of the nested entry and of the reverse map differ.
-    pub sizem: bool,
-    /// VMPL: the VM permission level did not allow it.
-    pub vmpl: bool,
-    /// SSS: supervisor shadow-stack restriction.
-    pub sss: bool,
-    #[bits(26)]
-    _reserved38: u32,
+register! {
+    /// EXITINFO1 of a nested page fault.
+    ///
+    /// AMD APM vol. 2, section 15.25.6, "Nested versus Guest Page Faults, Fault Ordering".
+    ///
+    /// ```
+    /// use x86_virt_core::{Access, NestedFaultCause};
+    /// use x86_virt_svm::NpfInfo;
+    ///
+    /// let info = NpfInfo::from_bits(0x1_0000_0007);
+    /// assert_eq!((info.access(), info.cause()), (Access::WRITE, NestedFaultCause::Permission));
+    /// ```
+    pub struct NpfInfo(u64) {
+        /// P: the page was present.
+        pub p: bool,
+        /// RW: the access was a write.
+        pub rw: bool,
+        /// US: the access was one of a user, as all accesses of a guest are.
+        pub us: bool,
+        /// RSV: a reserved bit of a nested entry was set.
+        pub rsv: bool,
+        /// ID: the access was an instruction fetch.
+        pub id: bool,
+        _reserved5: bool,
+        /// SS: the access was one to a shadow stack.
+        pub ss: bool,
+        #[bits(24)]
+        _reserved7: u32,
+        /// RMP: the reverse map did not allow it.
+        pub rmp: bool,
+        /// The fault was in the translation of the final guest-physical address.
+        pub final_address: bool,
+        /// The fault was in the translation of a table of the guest.
+        pub table_walk: bool,
+        /// ENC: the guest-physical address was encrypted.
+        pub enc: bool,
+        /// SIZEM: page sizes of the nested entry and of the reverse map differ.
+        pub sizem: bool,
+        /// VMPL: the VM permission level did not allow it.
+        pub vmpl: bool,
+        /// SSS: supervisor shadow-stack restriction.
+        pub sss: bool,
+        #[bits(26)]
+        _reserved38: u32,
+    }
 }
 
 impl NpfInfo {
@@ -156,26 +156,26 @@ impl NpfInfo {
     }
 }
 
-/// EXITINFO1 of a MOV to or from a control or debug register, with decode assists.
-///
-/// AMD APM vol. 2, section 15.8.1, "MOV CRx/DRx Intercepts".
-///
-/// ```
-/// use x86_virt_svm::MoveInfo;
-///
-/// let info = MoveInfo::from_bits(1 << 63 | 3);
-/// assert!(info.is_move() && info.gpr() == 3);
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct MoveInfo {
-    /// The number of the general-purpose register.
-    #[bits(4)]
-    pub gpr: u8,
-    #[bits(59)]
-    _reserved4: u64,
-    /// Of CR accesses: the instruction was MOV, not CLTS, LMSW or SMSW.
-    pub is_move: bool,
+register! {
+    /// EXITINFO1 of a MOV to or from a control or debug register, with decode assists.
+    ///
+    /// AMD APM vol. 2, section 15.8.1, "MOV CRx/DRx Intercepts".
+    ///
+    /// ```
+    /// use x86_virt_svm::MoveInfo;
+    ///
+    /// let info = MoveInfo::from_bits(1 << 63 | 3);
+    /// assert!(info.is_move() && info.gpr() == 3);
+    /// ```
+    pub struct MoveInfo(u64) {
+        /// The number of the general-purpose register.
+        #[bits(4)]
+        pub gpr: u8,
+        #[bits(59)]
+        _reserved4: u64,
+        /// Of CR accesses: the instruction was MOV, not CLTS, LMSW or SMSW.
+        pub is_move: bool,
+    }
 }
 
 #[cfg(test)]

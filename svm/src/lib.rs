@@ -52,6 +52,7 @@ mod root;
 mod run;
 #[cfg(target_arch = "x86_64")]
 mod switch;
+mod tables;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
 mod vm_cr;
@@ -73,6 +74,7 @@ pub use parked::{LoadError, LoadRefused, ParkedVcpu};
 pub use root::{EnterError, SvmRoot};
 #[cfg(target_arch = "x86_64")]
 pub use run::EntryError;
+pub use tables::for_each_row;
 #[cfg(target_arch = "x86_64")]
 pub use vcpu::{CreateError, SvmVcpu};
 pub use vm_cr::VmCr;

@@ -1,6 +1,6 @@
 //! MSRs of SVM.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 
 /// Number of VM_CR.
 pub(crate) const VM_CR: u32 = 0xc001_0114;
@@ -9,28 +9,28 @@ pub(crate) const VM_CR: u32 = 0xc001_0114;
 /// AMD APM vol. 2, section 15.30.4, "VM_HSAVE_PA MSR (C001_0117h)".
 pub(crate) const VM_HSAVE_PA: u32 = 0xc001_0117;
 
-/// VM_CR: global controls of SVM.
-///
-/// AMD APM vol. 2, section 15.30.1, "VM_CR MSR (C001_0114h)".
-///
-/// ```
-/// use x86_virt_svm::VmCr;
-///
-/// assert!(VmCr::from_bits(0x18).svmdis() && VmCr::from_bits(0x18).lock());
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct VmCr {
-    /// DPD: debug port disabled.
-    pub dpd: bool,
-    /// R_INIT: INIT is redirected to #SX.
-    pub r_init: bool,
-    /// DIS_A20M: A20 masking is disabled.
-    pub dis_a20m: bool,
-    /// LOCK: LOCK and SVMDIS cannot be written.
-    pub lock: bool,
-    /// SVMDIS: EFER.SVME cannot be set.
-    pub svmdis: bool,
-    #[bits(59)]
-    _reserved5: u64,
+register! {
+    /// VM_CR: global controls of SVM.
+    ///
+    /// AMD APM vol. 2, section 15.30.1, "VM_CR MSR (C001_0114h)".
+    ///
+    /// ```
+    /// use x86_virt_svm::VmCr;
+    ///
+    /// assert!(VmCr::from_bits(0x18).svmdis() && VmCr::from_bits(0x18).lock());
+    /// ```
+    pub struct VmCr(u64) {
+        /// DPD: debug port disabled.
+        pub dpd: bool,
+        /// R_INIT: INIT is redirected to #SX.
+        pub r_init: bool,
+        /// DIS_A20M: A20 masking is disabled.
+        pub dis_a20m: bool,
+        /// LOCK: LOCK and SVMDIS cannot be written.
+        pub lock: bool,
+        /// SVMDIS: EFER.SVME cannot be set.
+        pub svmdis: bool,
+        #[bits(59)]
+        _reserved5: u64,
+    }
 }

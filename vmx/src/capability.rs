@@ -1,59 +1,59 @@
 //! What a processor can do: the capability MSRs.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 use x86_virt_ept::{EptCapabilities, EptFormat, EptUnsupported};
 
 use crate::control::{ControlCapability, UnsupportedControl};
 
-/// IA32_VMX_BASIC.
-///
-/// Intel SDM vol. 3, appendix A.1, "Basic VMX Information".
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct Basic {
-    /// Revision identifier of VMCSs.
-    #[bits(31)]
-    pub revision: u32,
-    _reserved31: bool,
-    /// Bytes of a VMXON region or VMCS, at most 4096.
-    #[bits(13)]
-    pub region_bytes: u16,
-    #[bits(3)]
-    _reserved45: u8,
-    /// Addresses of VMX structures have at most 32 bits.
-    pub addresses_32_bit: bool,
-    /// Dual-monitor treatment of SMIs.
-    pub dual_monitor: bool,
-    /// Memory type of VMX structures: 0 UC, 6 WB.
-    #[bits(4)]
-    pub memory_type: u8,
-    /// Exits of INS and OUTS come with instruction information.
-    pub ins_outs_information: bool,
-    /// Controls that are 1 by default can be cleared, as the TRUE MSRs say.
-    pub true_controls: bool,
-    /// Hardware exceptions can be injected with or without an error code.
-    pub any_error_code: bool,
-    _reserved57: bool,
-    /// Nested exceptions are reported and injected.
-    pub nested_exception: bool,
-    #[bits(5)]
-    _reserved59: u8,
+register! {
+    /// IA32_VMX_BASIC.
+    ///
+    /// Intel SDM vol. 3, appendix A.1, "Basic VMX Information".
+    pub struct Basic(u64) {
+        /// Revision identifier of VMCSs.
+        #[bits(31)]
+        pub revision: u32,
+        _reserved31: bool,
+        /// Bytes of a VMXON region or VMCS, at most 4096.
+        #[bits(13)]
+        pub region_bytes: u16,
+        #[bits(3)]
+        _reserved45: u8,
+        /// Addresses of VMX structures have at most 32 bits.
+        pub addresses_32_bit: bool,
+        /// Dual-monitor treatment of SMIs.
+        pub dual_monitor: bool,
+        /// Memory type of VMX structures: 0 UC, 6 WB.
+        #[bits(4)]
+        pub memory_type: u8,
+        /// Exits of INS and OUTS come with instruction information.
+        pub ins_outs_information: bool,
+        /// Controls that are 1 by default can be cleared, as the TRUE MSRs say.
+        pub true_controls: bool,
+        /// Hardware exceptions can be injected with or without an error code.
+        pub any_error_code: bool,
+        _reserved57: bool,
+        /// Nested exceptions are reported and injected.
+        pub nested_exception: bool,
+        #[bits(5)]
+        _reserved59: u8,
+    }
 }
 
-/// IA32_FEATURE_CONTROL.
-///
-/// Intel SDM vol. 3, section 26.7, "Enabling and Entering VMX Operation".
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct FeatureControl {
-    /// The register cannot be written until reset.
-    pub locked: bool,
-    /// VMXON is allowed in SMX operation.
-    pub vmxon_in_smx: bool,
-    /// VMXON is allowed outside of SMX operation.
-    pub vmxon_outside_smx: bool,
-    #[bits(61)]
-    _other3: u64,
+register! {
+    /// IA32_FEATURE_CONTROL.
+    ///
+    /// Intel SDM vol. 3, section 26.7, "Enabling and Entering VMX Operation".
+    pub struct FeatureControl(u64) {
+        /// The register cannot be written until reset.
+        pub locked: bool,
+        /// VMXON is allowed in SMX operation.
+        pub vmxon_in_smx: bool,
+        /// VMXON is allowed outside of SMX operation.
+        pub vmxon_outside_smx: bool,
+        #[bits(61)]
+        _other3: u64,
+    }
 }
 
 /// The values of the capability MSRs, as a processor has them, or made up for a test.

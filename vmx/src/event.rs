@@ -1,116 +1,106 @@
 //! Interruption information: events that an exit reports or an entry injects.
 
-use bitfield_struct::bitfield;
-use x86_virt_core::{Event, Exception};
+use x86_virt_core::{Event, Exception, codes, register};
 
-/// Type of an event in the interruption-information fields.
-///
-/// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct EventType(u8);
-
-impl EventType {
-    /// External interrupt.
-    pub const EXTERNAL_INTERRUPT: Self = Self(0);
-    /// Non-maskable interrupt.
-    pub const NMI: Self = Self(2);
-    /// Hardware exception.
-    pub const HARDWARE_EXCEPTION: Self = Self(3);
-    /// Software interrupt: `INT n`.
-    pub const SOFTWARE_INTERRUPT: Self = Self(4);
-    /// Privileged software exception: `INT1`.
-    pub const PRIVILEGED_SOFTWARE_EXCEPTION: Self = Self(5);
-    /// Software exception: `INT3` or `INTO`.
-    pub const SOFTWARE_EXCEPTION: Self = Self(6);
-    /// Other event: a pending monitor-trap exit.
-    pub const OTHER: Self = Self(7);
-
-    const fn from_bits(bits: u8) -> Self {
-        Self(bits & 7)
-    }
-
-    const fn into_bits(self) -> u8 {
-        self.0
+codes! {
+    /// Type of an event in the interruption-information fields.
+    ///
+    /// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
+    pub struct EventType(u8 & 7) {
+        /// External interrupt.
+        EXTERNAL_INTERRUPT = 0;
+        /// Non-maskable interrupt.
+        NMI = 2;
+        /// Hardware exception.
+        HARDWARE_EXCEPTION = 3;
+        /// Software interrupt: `INT n`.
+        SOFTWARE_INTERRUPT = 4;
+        /// Privileged software exception: `INT1`.
+        PRIVILEGED_SOFTWARE_EXCEPTION = 5;
+        /// Software exception: `INT3` or `INTO`.
+        SOFTWARE_EXCEPTION = 6;
+        /// Other event: a pending monitor-trap exit.
+        OTHER = 7;
     }
 }
 
-/// VM-entry interruption information.
-///
-/// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
-#[bitfield(u32)]
-#[derive(PartialEq, Eq)]
-pub struct EntryInterruption {
-    /// Vector.
-    pub vector: u8,
-    /// Type.
-    #[bits(3)]
-    pub event_type: EventType,
-    /// The event pushes an error code.
-    pub deliver_error_code: bool,
-    #[bits(19)]
-    _reserved12: u32,
-    /// The entry injects the event.
-    pub valid: bool,
+register! {
+    /// VM-entry interruption information.
+    ///
+    /// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
+    pub struct EntryInterruption(u32) {
+        /// Vector.
+        pub vector: u8,
+        /// Type.
+        #[bits(3)]
+        pub event_type: EventType,
+        /// The event pushes an error code.
+        pub deliver_error_code: bool,
+        #[bits(19)]
+        _reserved12: u32,
+        /// The entry injects the event.
+        pub valid: bool,
+    }
 }
 
-/// VM-exit interruption information.
-///
-/// Intel SDM vol. 3, section 27.9.2, "Information for VM Exits Due to Vectored Events".
-#[bitfield(u32)]
-#[derive(PartialEq, Eq)]
-pub struct VmExitInterruption {
-    /// Vector.
-    pub vector: u8,
-    /// Type.
-    #[bits(3)]
-    pub event_type: EventType,
-    /// There is an error code.
-    pub error_code_valid: bool,
-    /// The exit happened in IRET, which had ended the blocking of NMIs.
-    pub nmi_unblocking_due_to_iret: bool,
-    #[bits(18)]
-    _reserved13: u32,
-    /// The information is valid.
-    pub valid: bool,
+register! {
+    /// VM-exit interruption information.
+    ///
+    /// Intel SDM vol. 3, section 27.9.2, "Information for VM Exits Due to Vectored Events".
+    pub struct VmExitInterruption(u32) {
+        /// Vector.
+        pub vector: u8,
+        /// Type.
+        #[bits(3)]
+        pub event_type: EventType,
+        /// There is an error code.
+        pub error_code_valid: bool,
+        /// The exit happened in IRET, which had ended the blocking of NMIs.
+        pub nmi_unblocking_due_to_iret: bool,
+        #[bits(18)]
+        _reserved13: u32,
+        /// The information is valid.
+        pub valid: bool,
+    }
 }
 
-/// IDT-vectoring information.
-///
-/// Intel SDM vol. 3, section 27.9.3, "Information for VM Exits That Occur During Event Delivery".
-#[bitfield(u32)]
-#[derive(PartialEq, Eq)]
-pub struct IdtVectoring {
-    /// Vector.
-    pub vector: u8,
-    /// Type.
-    #[bits(3)]
-    pub event_type: EventType,
-    /// There is an error code.
-    pub error_code_valid: bool,
-    #[bits(19)]
-    _reserved12: u32,
-    /// The exit interrupted the delivery of an event.
-    pub valid: bool,
+register! {
+    /// IDT-vectoring information.
+    ///
+    /// Intel SDM vol. 3, section 27.9.3, "Information for VM Exits That Occur During Event Delivery".
+    pub struct IdtVectoring(u32) {
+        /// Vector.
+        pub vector: u8,
+        /// Type.
+        #[bits(3)]
+        pub event_type: EventType,
+        /// There is an error code.
+        pub error_code_valid: bool,
+        #[bits(19)]
+        _reserved12: u32,
+        /// The exit interrupted the delivery of an event.
+        pub valid: bool,
+    }
 }
 
-/// What blocks interrupts.
-///
-/// Intel SDM vol. 3, section 27.4.2, "Guest Non-Register State" (table "Format of Interruptibility State").
-#[bitfield(u32)]
-#[derive(PartialEq, Eq)]
-pub struct InterruptibilityState {
-    /// STI was the instruction before.
-    pub blocking_by_sti: bool,
-    /// MOV SS or POP SS was the instruction before.
-    pub blocking_by_mov_ss: bool,
-    /// SMIs are blocked.
-    pub blocking_by_smi: bool,
-    /// NMIs are blocked.
-    pub blocking_by_nmi: bool,
-    /// The exit interrupted an enclave.
-    pub enclave_interruption: bool,
-    #[bits(27)]
-    _reserved5: u32,
+register! {
+    /// What blocks interrupts.
+    ///
+    /// Intel SDM vol. 3, section 27.4.2, "Guest Non-Register State" (table "Format of Interruptibility State").
+    pub struct InterruptibilityState(u32) {
+        /// STI was the instruction before.
+        pub blocking_by_sti: bool,
+        /// MOV SS or POP SS was the instruction before.
+        pub blocking_by_mov_ss: bool,
+        /// SMIs are blocked.
+        pub blocking_by_smi: bool,
+        /// NMIs are blocked.
+        pub blocking_by_nmi: bool,
+        /// The exit interrupted an enclave.
+        pub enclave_interruption: bool,
+        #[bits(27)]
+        _reserved5: u32,
+    }
 }
 
 /// What a VM entry needs to inject an event.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 use x86_virt_core::{
     Access, AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Io,
     IoDirection, IoSize, NestedFault, NestedFaultCause, RegisterAccess, SegmentRegister, StringIo,
@@ -209,133 +209,138 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// Exit qualification of a control-register access.
-///
-/// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for Control-Register Accesses").
-#[bitfield(u64)]
-pub struct ControlRegisterQualification {
-    /// Number of the control register.
-    #[bits(4)]
-    pub number: u8,
-    /// 0 MOV to, 1 MOV from, 2 CLTS, 3 LMSW.
-    #[bits(2)]
-    pub access_type: u8,
-    /// LMSW has a memory operand.
-    pub lmsw_memory: bool,
-    _reserved7: bool,
-    /// The general-purpose register of MOV.
-    #[bits(4)]
-    pub gpr: u8,
-    #[bits(4)]
-    _reserved12: u8,
-    /// The source operand of LMSW.
-    pub lmsw_source: u16,
-    _reserved32: u32,
+register! {
+    /// Exit qualification of a control-register access.
+    ///
+    /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for Control-Register Accesses").
+    pub struct ControlRegisterQualification(u64) {
+        /// Number of the control register.
+        #[bits(4)]
+        pub number: u8,
+        /// 0 MOV to, 1 MOV from, 2 CLTS, 3 LMSW.
+        #[bits(2)]
+        pub access_type: u8,
+        /// LMSW has a memory operand.
+        pub lmsw_memory: bool,
+        _reserved7: bool,
+        /// The general-purpose register of MOV.
+        #[bits(4)]
+        pub gpr: u8,
+        #[bits(4)]
+        _reserved12: u8,
+        /// The source operand of LMSW.
+        pub lmsw_source: u16,
+        _reserved32: u32,
+    }
 }
 
-/// Exit qualification of MOV DR.
-///
-/// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for MOV DR").
-#[bitfield(u64)]
-pub struct DebugRegisterQualification {
-    /// Number of the debug register.
-    #[bits(3)]
-    pub number: u8,
-    _reserved3: bool,
-    /// MOV from the debug register.
-    pub read: bool,
-    #[bits(3)]
-    _reserved5: u8,
-    /// The general-purpose register.
-    #[bits(4)]
-    pub gpr: u8,
-    #[bits(52)]
-    _reserved12: u64,
+register! {
+    /// Exit qualification of MOV DR.
+    ///
+    /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for MOV DR").
+    pub struct DebugRegisterQualification(u64) {
+        /// Number of the debug register.
+        #[bits(3)]
+        pub number: u8,
+        _reserved3: bool,
+        /// MOV from the debug register.
+        pub read: bool,
+        #[bits(3)]
+        _reserved5: u8,
+        /// The general-purpose register.
+        #[bits(4)]
+        pub gpr: u8,
+        #[bits(52)]
+        _reserved12: u64,
+    }
 }
 
-/// Exit qualification of an I/O instruction.
-///
-/// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for I/O Instructions").
-#[bitfield(u64)]
-pub struct IoQualification {
-    /// Bytes moved at a time, less one.
-    #[bits(3)]
-    pub size_less_one: u8,
-    /// IN or INS.
-    pub input: bool,
-    /// INS or OUTS.
-    pub string: bool,
-    /// REP.
-    pub repeat: bool,
-    /// The port is in the instruction and not in DX.
-    pub immediate: bool,
-    #[bits(9)]
-    _reserved7: u16,
-    /// The port.
-    pub port: u16,
-    _reserved32: u32,
+register! {
+    /// Exit qualification of an I/O instruction.
+    ///
+    /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for I/O Instructions").
+    pub struct IoQualification(u64) {
+        /// Bytes moved at a time, less one.
+        #[bits(3)]
+        pub size_less_one: u8,
+        /// IN or INS.
+        pub input: bool,
+        /// INS or OUTS.
+        pub string: bool,
+        /// REP.
+        pub repeat: bool,
+        /// The port is in the instruction and not in DX.
+        pub immediate: bool,
+        #[bits(9)]
+        _reserved7: u16,
+        /// The port.
+        pub port: u16,
+        _reserved32: u32,
+    }
 }
 
-/// Exit qualification of an EPT violation.
-///
-/// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for EPT Violations").
-#[bitfield(u64)]
-pub struct EptViolationQualification {
-    /// The access was a data read.
-    pub read: bool,
-    /// The access was a data write.
-    pub write: bool,
-    /// The access was an instruction fetch.
-    pub fetch: bool,
-    /// The guest-physical address is readable.
-    pub readable: bool,
-    /// The guest-physical address is writable.
-    pub writable: bool,
-    /// The guest-physical address is executable.
-    pub executable: bool,
-    /// The guest-physical address is executable for user-mode linear addresses.
-    pub user_executable: bool,
-    /// The guest linear address is valid.
-    pub linear_address_valid: bool,
-    /// The access was to the translation of the linear address, not to a paging structure.
-    pub final_translation: bool,
-    /// The linear address is a user-mode address.
-    pub user_linear_address: bool,
-    /// The linear address is writable.
-    pub linear_writable: bool,
-    /// The linear address is not executable.
-    pub linear_execute_disable: bool,
-    /// IRET had ended the blocking of NMIs.
-    pub nmi_unblocking_due_to_iret: bool,
-    /// The access was to a shadow stack.
-    pub shadow_stack: bool,
-    /// The page is a supervisor shadow-stack page.
-    pub supervisor_shadow_stack: bool,
-    /// Guest-paging verification failed.
-    pub guest_paging_verification: bool,
-    /// The access was asynchronous to instructions.
-    pub asynchronous: bool,
-    #[bits(47)]
-    _reserved17: u64,
+register! {
+    /// Exit qualification of an EPT violation.
+    ///
+    /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for EPT Violations").
+    pub struct EptViolationQualification(u64) {
+        /// The access was a data read.
+        pub read: bool,
+        /// The access was a data write.
+        pub write: bool,
+        /// The access was an instruction fetch.
+        pub fetch: bool,
+        /// The guest-physical address is readable.
+        pub readable: bool,
+        /// The guest-physical address is writable.
+        pub writable: bool,
+        /// The guest-physical address is executable.
+        pub executable: bool,
+        /// The guest-physical address is executable for user-mode linear addresses.
+        pub user_executable: bool,
+        /// The guest linear address is valid.
+        pub linear_address_valid: bool,
+        /// The access was to the translation of the linear address, not to a paging structure.
+        pub final_translation: bool,
+        /// The linear address is a user-mode address.
+        pub user_linear_address: bool,
+        /// The linear address is writable.
+        pub linear_writable: bool,
+        /// The linear address is not executable.
+        pub linear_execute_disable: bool,
+        /// IRET had ended the blocking of NMIs.
+        pub nmi_unblocking_due_to_iret: bool,
+        /// The access was to a shadow stack.
+        pub shadow_stack: bool,
+        /// The page is a supervisor shadow-stack page.
+        pub supervisor_shadow_stack: bool,
+        /// Guest-paging verification failed.
+        pub guest_paging_verification: bool,
+        /// The access was asynchronous to instructions.
+        pub asynchronous: bool,
+        #[bits(47)]
+        _reserved17: u64,
+    }
 }
 
-/// Instruction information of INS and OUTS.
-///
-/// Intel SDM vol. 3, section 30.2.5, "Information for VM Exits Due to Instruction Execution".
-#[bitfield(u32)]
-pub struct StringIoInformation {
-    #[bits(7)]
-    _undefined0: u8,
-    /// 0 16-bit, 1 32-bit, 2 64-bit.
-    #[bits(3)]
-    pub address_size: u8,
-    #[bits(5)]
-    _undefined10: u8,
-    /// Segment of OUTS.
-    #[bits(3)]
-    pub segment: u8,
-    #[bits(14)]
-    _undefined18: u16,
+register! {
+    /// Instruction information of INS and OUTS.
+    ///
+    /// Intel SDM vol. 3, section 30.2.5, "Information for VM Exits Due to Instruction Execution".
+    pub struct StringIoInformation(u32) {
+        #[bits(7)]
+        _undefined0: u8,
+        /// 0 16-bit, 1 32-bit, 2 64-bit.
+        #[bits(3)]
+        pub address_size: u8,
+        #[bits(5)]
+        _undefined10: u8,
+        /// Segment of OUTS.
+        #[bits(3)]
+        pub segment: u8,
+        #[bits(14)]
+        _undefined18: u16,
+    }
 }
 
 /// The kind of an exit, from the VMCS and the registers; reads no more fields than the reason needs.

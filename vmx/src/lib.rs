@@ -17,6 +17,7 @@ mod feature;
 pub mod field;
 mod instruction_error;
 mod setup;
+mod tables;
 #[cfg(test)]
 mod test_frames;
 
@@ -56,6 +57,7 @@ pub use exit::{
 pub use instruction_error::{InstructionError, VmFail};
 #[cfg(target_arch = "x86_64")]
 pub use root::{EnterError, VmxRoot};
+pub use tables::for_each_row;
 #[cfg(target_arch = "x86_64")]
 pub use vcpu::{CreateError, EntryError, LoadError, LoadRefused, ParkedVcpu, VmxVcpu};
 #[cfg(target_arch = "x86_64")]

@@ -10,10 +10,10 @@ use crate::output;
 use crate::process::Process;
 use crate::tally::Tally;
 
-/// Runs unit, integration and documentation tests of the default members, without and with the feature `decode`.
+/// Runs unit, integration and documentation tests of the default members, without and with every feature.
 pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
     test(workspace, &[], tally)?;
-    test(workspace, &["--features", "decode"], tally)
+    test(workspace, &["--features", "decode,arbitrary,provisional"], tally)
 }
 
 fn test(workspace: &Workspace, options: &[&str], tally: &mut Tally) -> anyhow::Result<()> {

@@ -16,14 +16,14 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
         ("format", workspace.cargo(["fmt", "--all", "--check"])),
         ("clippy", workspace.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
         (
-            "clippy with decode",
+            "clippy with every feature",
             workspace.cargo([
                 "clippy",
                 "-p",
                 "x86-virt",
                 "--all-targets",
                 "--features",
-                "decode",
+                "decode,arbitrary,provisional",
                 "--",
                 "-D",
                 "warnings",

@@ -1,74 +1,57 @@
 //! Event injection: EVENTINJ, and EXITINTINFO which has the same form.
 
-use bitfield_struct::bitfield;
-use x86_virt_core::{Event, Exception};
+use x86_virt_core::{Event, Exception, codes, register};
 
-/// The type of an event.
-///
-/// AMD APM vol. 2, section 15.20, "Event Injection".
-///
-/// ```
-/// use x86_virt_svm::vmcb::EventType;
-///
-/// assert_eq!(EventType::EXCEPTION.get(), 3);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(transparent)]
-pub struct EventType(u8);
-
-impl EventType {
-    /// External or virtual interrupt.
-    pub const INTERRUPT: Self = Self(0);
-    /// NMI.
-    pub const NMI: Self = Self(2);
-    /// Exception: fault or trap, also of INT3 and INTO.
-    pub const EXCEPTION: Self = Self(3);
-    /// Software interrupt: `INT n`.
-    pub const SOFTWARE_INTERRUPT: Self = Self(4);
-
-    /// The value.
-    #[must_use]
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-
-    const fn from_bits(bits: u8) -> Self {
-        Self(bits & 7)
-    }
-
-    const fn into_bits(self) -> u8 {
-        self.0
+codes! {
+    /// The type of an event.
+    ///
+    /// AMD APM vol. 2, section 15.20, "Event Injection".
+    ///
+    /// ```
+    /// use x86_virt_svm::vmcb::EventType;
+    ///
+    /// assert_eq!(EventType::EXCEPTION.into_bits(), 3);
+    /// ```
+    pub struct EventType(u8 & 7) {
+        /// External or virtual interrupt.
+        INTERRUPT = 0;
+        /// NMI.
+        NMI = 2;
+        /// Exception: fault or trap, also of INT3 and INTO.
+        EXCEPTION = 3;
+        /// Software interrupt: `INT n`.
+        SOFTWARE_INTERRUPT = 4;
     }
 }
 
-/// An event to deliver at VMRUN, or one whose delivery an exit interrupted.
-///
-/// AMD APM vol. 2, section 15.20, "Event Injection", and section 15.7.2, "Intercepts During IDT Interrupt Delivery".
-///
-/// ```
-/// use x86_virt_core::{Event, Exception};
-/// use x86_virt_svm::vmcb::EventInjection;
-///
-/// let event = Event::Exception(Exception::general_protection(0x10));
-/// assert_eq!(EventInjection::try_from(event)?.into_bits(), 0x10_8000_0b0d);
-/// # Ok::<(), x86_virt_core::InjectError>(())
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct EventInjection {
-    /// Vector.
-    pub vector: u8,
-    /// Type.
-    #[bits(3)]
-    pub event_type: EventType,
-    /// EV: the event pushes an error code.
-    pub ev: bool,
-    #[bits(19)]
-    _reserved12: u32,
-    /// V: there is an event.
-    pub v: bool,
-    /// The error code.
-    pub error_code: u32,
+register! {
+    /// An event to deliver at VMRUN, or one whose delivery an exit interrupted.
+    ///
+    /// AMD APM vol. 2, section 15.20, "Event Injection", and section 15.7.2, "Intercepts During IDT Interrupt Delivery".
+    ///
+    /// ```
+    /// use x86_virt_core::{Event, Exception};
+    /// use x86_virt_svm::vmcb::EventInjection;
+    ///
+    /// let event = Event::Exception(Exception::general_protection(0x10));
+    /// assert_eq!(EventInjection::try_from(event)?.into_bits(), 0x10_8000_0b0d);
+    /// # Ok::<(), x86_virt_core::InjectError>(())
+    /// ```
+    pub struct EventInjection(u64) {
+        /// Vector.
+        pub vector: u8,
+        /// Type.
+        #[bits(3)]
+        pub event_type: EventType,
+        /// EV: the event pushes an error code.
+        pub ev: bool,
+        #[bits(19)]
+        _reserved12: u32,
+        /// V: there is an event.
+        pub v: bool,
+        /// The error code.
+        pub error_code: u32,
+    }
 }
 
 /// Lengths of `INT n`, and of INT3 and INTO, without prefixes.

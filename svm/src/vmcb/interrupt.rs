@@ -1,74 +1,74 @@
 //! Virtual interrupt control and interrupt state.
 
-use bitfield_struct::bitfield;
+use x86_virt_core::register;
 
-/// Virtual interrupts of a guest, offset 060h.
-///
-/// AMD APM vol. 2, section 15.21, "Interrupt and Local APIC Support", and appendix B, "VMCB Layout".
-///
-/// ```
-/// use x86_virt_svm::vmcb::VirtualInterruptControl;
-///
-/// let control = VirtualInterruptControl::new().with_v_irq(true).with_v_intr_masking(true);
-/// assert_eq!(control.into_bits(), 0x100_0100);
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct VirtualInterruptControl {
-    /// V_TPR: the guest's task priority; CR8 in bits 3:0.
-    pub v_tpr: u8,
-    /// V_IRQ: a virtual interrupt is pending.
-    pub v_irq: bool,
-    /// VGIF: the guest's global interrupt flag.
-    pub vgif: bool,
-    _reserved10: bool,
-    /// V_NMI: a virtual NMI is pending.
-    pub v_nmi: bool,
-    /// V_NMI_MASK: virtual NMIs are blocked.
-    pub v_nmi_mask: bool,
-    #[bits(3)]
-    _reserved13: u8,
-    /// V_INTR_PRIO: priority of the virtual interrupt.
-    #[bits(4)]
-    pub v_intr_prio: u8,
-    /// V_IGN_TPR: the virtual interrupt is taken whatever V_TPR is.
-    pub v_ign_tpr: bool,
-    #[bits(3)]
-    _reserved21: u8,
-    /// V_INTR_MASKING: RFLAGS.IF and CR8 of the guest are for virtual interrupts only.
-    pub v_intr_masking: bool,
-    /// The guest has a GIF of its own: STGI and CLGI change VGIF.
-    pub vgif_enable: bool,
-    /// V_NMI_ENABLE: V_NMI and V_NMI_MASK are used.
-    pub v_nmi_enable: bool,
-    #[bits(3)]
-    _reserved27: u8,
-    /// x2AVIC enable.
-    pub x2avic_enable: bool,
-    /// AVIC enable.
-    pub avic_enable: bool,
-    /// V_INTR_VECTOR: vector of the virtual interrupt.
-    pub v_intr_vector: u8,
-    #[bits(24)]
-    _reserved40: u32,
+register! {
+    /// Virtual interrupts of a guest, offset 060h.
+    ///
+    /// AMD APM vol. 2, section 15.21, "Interrupt and Local APIC Support", and appendix B, "VMCB Layout".
+    ///
+    /// ```
+    /// use x86_virt_svm::vmcb::VirtualInterruptControl;
+    ///
+    /// let control = VirtualInterruptControl::new().with_v_irq(true).with_v_intr_masking(true);
+    /// assert_eq!(control.into_bits(), 0x100_0100);
+    /// ```
+    pub struct VirtualInterruptControl(u64) {
+        /// V_TPR: the guest's task priority; CR8 in bits 3:0.
+        pub v_tpr: u8,
+        /// V_IRQ: a virtual interrupt is pending.
+        pub v_irq: bool,
+        /// VGIF: the guest's global interrupt flag.
+        pub vgif: bool,
+        _reserved10: bool,
+        /// V_NMI: a virtual NMI is pending.
+        pub v_nmi: bool,
+        /// V_NMI_MASK: virtual NMIs are blocked.
+        pub v_nmi_mask: bool,
+        #[bits(3)]
+        _reserved13: u8,
+        /// V_INTR_PRIO: priority of the virtual interrupt.
+        #[bits(4)]
+        pub v_intr_prio: u8,
+        /// V_IGN_TPR: the virtual interrupt is taken whatever V_TPR is.
+        pub v_ign_tpr: bool,
+        #[bits(3)]
+        _reserved21: u8,
+        /// V_INTR_MASKING: RFLAGS.IF and CR8 of the guest are for virtual interrupts only.
+        pub v_intr_masking: bool,
+        /// The guest has a GIF of its own: STGI and CLGI change VGIF.
+        pub vgif_enable: bool,
+        /// V_NMI_ENABLE: V_NMI and V_NMI_MASK are used.
+        pub v_nmi_enable: bool,
+        #[bits(3)]
+        _reserved27: u8,
+        /// x2AVIC enable.
+        pub x2avic_enable: bool,
+        /// AVIC enable.
+        pub avic_enable: bool,
+        /// V_INTR_VECTOR: vector of the virtual interrupt.
+        pub v_intr_vector: u8,
+        #[bits(24)]
+        _reserved40: u32,
+    }
 }
 
-/// Interrupt state of a guest, offset 068h.
-///
-/// AMD APM vol. 2, section 15.21.5, "Interrupt Shadows", and appendix B, "VMCB Layout".
-///
-/// ```
-/// use x86_virt_svm::vmcb::InterruptState;
-///
-/// assert!(InterruptState::from_bits(1).interrupt_shadow());
-/// ```
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct InterruptState {
-    /// INTERRUPT_SHADOW: the guest is in the shadow of STI, MOV SS or POP SS.
-    pub interrupt_shadow: bool,
-    /// GUEST_INTERRUPT_MASK: RFLAGS.IF of an SEV-ES guest.
-    pub guest_interrupt_mask: bool,
-    #[bits(62)]
-    _reserved2: u64,
+register! {
+    /// Interrupt state of a guest, offset 068h.
+    ///
+    /// AMD APM vol. 2, section 15.21.5, "Interrupt Shadows", and appendix B, "VMCB Layout".
+    ///
+    /// ```
+    /// use x86_virt_svm::vmcb::InterruptState;
+    ///
+    /// assert!(InterruptState::from_bits(1).interrupt_shadow());
+    /// ```
+    pub struct InterruptState(u64) {
+        /// INTERRUPT_SHADOW: the guest is in the shadow of STI, MOV SS or POP SS.
+        pub interrupt_shadow: bool,
+        /// GUEST_INTERRUPT_MASK: RFLAGS.IF of an SEV-ES guest.
+        pub guest_interrupt_mask: bool,
+        #[bits(62)]
+        _reserved2: u64,
+    }
 }

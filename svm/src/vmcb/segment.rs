@@ -1,7 +1,7 @@
 //! Segments in the VMCB.
 
-use bitfield_struct::bitfield;
 use static_assertions::const_assert_eq;
+use x86_virt_core::register;
 use x86_virt_core::{DescriptorTable, Segment, SegmentAccessRights};
 
 /// A segment or descriptor-table register in the VMCB.
@@ -30,40 +30,40 @@ pub struct VmcbSegment {
 
 const_assert_eq!(size_of::<VmcbSegment>(), 16);
 
-/// Attributes of a segment: bits 55:52 and 47:40 of its descriptor.
-///
-/// AMD APM vol. 2, section 15.5.1, "Basic Operation" (segment state in the VMCB), and section 4.7, "Legacy Segment
-/// Descriptors".
-///
-/// ```
-/// use x86_virt_svm::vmcb::SegmentAttributes;
-///
-/// let data = SegmentAttributes::from_bits(0xc93);
-/// assert!(data.p() && data.s() && data.db() && data.g() && !data.l());
-/// ```
-#[bitfield(u16)]
-#[derive(PartialEq, Eq)]
-pub struct SegmentAttributes {
-    /// Type.
-    #[bits(4)]
-    pub segment_type: u8,
-    /// S: code or data.
-    pub s: bool,
-    /// Descriptor privilege level.
-    #[bits(2)]
-    pub dpl: u8,
-    /// P: present. A register that holds no segment has it clear.
-    pub p: bool,
-    /// AVL: for the system's use.
-    pub avl: bool,
-    /// L: 64-bit code.
-    pub l: bool,
-    /// D/B: 32-bit default operand size or stack.
-    pub db: bool,
-    /// G: the limit counts pages.
-    pub g: bool,
-    #[bits(4)]
-    _reserved12: u8,
+register! {
+    /// Attributes of a segment: bits 55:52 and 47:40 of its descriptor.
+    ///
+    /// AMD APM vol. 2, section 15.5.1, "Basic Operation" (segment state in the VMCB), and section 4.7, "Legacy Segment
+    /// Descriptors".
+    ///
+    /// ```
+    /// use x86_virt_svm::vmcb::SegmentAttributes;
+    ///
+    /// let data = SegmentAttributes::from_bits(0xc93);
+    /// assert!(data.p() && data.s() && data.db() && data.g() && !data.l());
+    /// ```
+    pub struct SegmentAttributes(u16) {
+        /// Type.
+        #[bits(4)]
+        pub segment_type: u8,
+        /// S: code or data.
+        pub s: bool,
+        /// Descriptor privilege level.
+        #[bits(2)]
+        pub dpl: u8,
+        /// P: present. A register that holds no segment has it clear.
+        pub p: bool,
+        /// AVL: for the system's use.
+        pub avl: bool,
+        /// L: 64-bit code.
+        pub l: bool,
+        /// D/B: 32-bit default operand size or stack.
+        pub db: bool,
+        /// G: the limit counts pages.
+        pub g: bool,
+        #[bits(4)]
+        _reserved12: u8,
+    }
 }
 
 impl From<SegmentAccessRights> for SegmentAttributes {

@@ -1,0 +1,12 @@
+//! All tables of encodings of SVM, row by row.
+
+use x86_virt_core::{TableRow, code_rows, register_rows};
+
+use crate::capability::SvmFeatures;
+use crate::vmcb::EventType;
+
+/// Visits every row of every table.
+pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
+    register_rows::<SvmFeatures>("svm_feature", "CPUID 8000000AH, EDX", visit);
+    code_rows("svm_event_type", "", EventType::ALL, visit);
+}
