@@ -80,6 +80,16 @@ pub fn show_field<V: BitValue>(value: V, name: &str, f: &mut fmt::Formatter<'_>)
     if value.is_zero() { Ok(()) } else { value.show(name, f) }
 }
 
+/// `name` without the prefix of a raw identifier.
+#[doc(hidden)]
+#[must_use]
+pub const fn plain(name: &str) -> &str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
 /// The name of a field, which is the manual's, from that of its function.
 #[doc(hidden)]
 #[must_use]
@@ -213,7 +223,7 @@ macro_rules! type_width {
 macro_rules! field_name {
     ($field:ident) => {
         const {
-            const LOWER: &str = stringify!($field);
+            const LOWER: &str = $crate::plain(stringify!($field));
             const UPPER: [u8; LOWER.len()] = $crate::upper_case(LOWER);
             match core::str::from_utf8(&UPPER) {
                 Ok(name) => name,

@@ -51,7 +51,7 @@ pub use addr::{Gpa, Gva, Hpa, PageSize};
 pub use arbitrary;
 pub use bits::{BitField, BitValue, Register};
 #[doc(hidden)]
-pub use bits::{show_field, upper_case};
+pub use bits::{plain, show_field, upper_case};
 pub use codes::Code;
 pub use config::{FpuPolicy, Intercepts, VcpuConfig};
 #[cfg(target_arch = "x86_64")]

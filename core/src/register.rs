@@ -200,33 +200,72 @@ register! {
 }
 
 register! {
-    /// The bits of CR4 that the library itself looks at; the others are kept as they are.
+    /// CR4.
     ///
     /// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1.3, "CR4 Register".
     pub struct Cr4(u64) {
-        #[bits(5)]
-        _other0: u8,
+        /// Virtual-8086 mode extensions.
+        pub vme: bool,
+        /// Protected-mode virtual interrupts.
+        pub pvi: bool,
+        /// Time-stamp disable: RDTSC at privilege level 0 only.
+        pub tsd: bool,
+        /// Debugging extensions.
+        pub de: bool,
+        /// Page-size extensions.
+        pub pse: bool,
         /// Physical-address extension.
         pub pae: bool,
-        _other6: bool,
+        /// Machine-check enable.
+        pub mce: bool,
         /// Page-global enable.
         pub pge: bool,
-        #[bits(4)]
-        _other8: u8,
+        /// Performance-monitoring counter enable.
+        pub pce: bool,
+        /// FXSAVE and FXRSTOR, and SSE.
+        pub osfxsr: bool,
+        /// Unmasked SIMD floating-point exceptions.
+        pub osxmmexcpt: bool,
+        /// User-mode instruction prevention.
+        pub umip: bool,
         /// 57-bit linear addresses.
         pub la57: bool,
         /// VMX enable.
         pub vmxe: bool,
-        #[bits(2)]
-        _other14: u8,
+        /// SMX enable.
+        pub smxe: bool,
+        _reserved15: bool,
         /// FSGSBASE instructions.
         pub fsgsbase: bool,
         /// Process-context identifiers.
         pub pcide: bool,
         /// XSAVE and extended states.
         pub osxsave: bool,
-        #[bits(45)]
-        _other19: u64,
+        /// Key Locker.
+        pub kl: bool,
+        /// Supervisor-mode execution prevention.
+        pub smep: bool,
+        /// Supervisor-mode access prevention.
+        pub smap: bool,
+        /// Protection keys for user-mode pages.
+        pub pke: bool,
+        /// Control-flow enforcement technology.
+        pub cet: bool,
+        /// Protection keys for supervisor-mode pages.
+        pub pks: bool,
+        /// User interrupts.
+        pub uintr: bool,
+        _reserved26: bool,
+        /// Linear-address-space separation.
+        pub lass: bool,
+        /// Linear-address masking of supervisor pointers.
+        pub lam_sup: bool,
+        #[bits(3)]
+        _reserved29: u8,
+        /// Flexible return and event delivery.
+        pub fred: bool,
+        #[bits(31)]
+        _reserved33: u32,
     }
 }
 
@@ -239,18 +278,34 @@ register! {
         /// System-call extensions.
         pub sce: bool,
         #[bits(7)]
-        _other1: u8,
+        _reserved1: u8,
         /// Long-mode enable.
         pub lme: bool,
-        _other9: bool,
+        _reserved9: bool,
         /// Long-mode active.
         pub lma: bool,
         /// No-execute enable.
         pub nxe: bool,
         /// Secure virtual machine enable (AMD).
         pub svme: bool,
-        #[bits(51)]
-        _other13: u64,
+        /// Long-mode segment-limit enable (AMD).
+        pub lmsle: bool,
+        /// Fast FXSAVE and FXRSTOR (AMD).
+        pub ffxsr: bool,
+        /// Translation cache extension (AMD).
+        pub tce: bool,
+        _reserved16: bool,
+        /// MCOMMIT enable (AMD).
+        pub mcommit: bool,
+        /// Interruptible WBINVD and WBNOINVD enable (AMD).
+        pub intwb: bool,
+        _reserved19: bool,
+        /// Upper-address ignore enable (AMD).
+        pub uaie: bool,
+        /// Automatic IBRS enable (AMD).
+        pub aibrse: bool,
+        #[bits(42)]
+        _reserved22: u64,
     }
 }
 
@@ -264,27 +319,53 @@ register! {
         /// Always 1.
         #[bits(default = true)]
         pub one: bool,
-        #[bits(6)]
-        _other2: u8,
+        /// Parity.
+        pub pf: bool,
+        _reserved3: bool,
+        /// Auxiliary carry.
+        pub af: bool,
+        _reserved5: bool,
+        /// Zero.
+        pub zf: bool,
+        /// Sign.
+        pub sf: bool,
         /// Trap: single step.
         pub tf: bool,
         /// Interrupt enable.
         pub r#if: bool,
         /// Direction of string instructions: down.
         pub df: bool,
-        #[bits(5)]
-        _other11: u8,
+        /// Overflow.
+        pub of: bool,
+        /// I/O privilege level.
+        #[bits(2)]
+        pub iopl: u8,
+        /// Nested task.
+        pub nt: bool,
+        _reserved15: bool,
         /// Resume.
         pub rf: bool,
         /// Virtual-8086 mode.
         pub vm: bool,
-        #[bits(46)]
-        _other18: u64,
+        /// Alignment check; also access control.
+        pub ac: bool,
+        /// Virtual interrupt flag.
+        pub vif: bool,
+        /// Virtual interrupt pending.
+        pub vip: bool,
+        /// CPUID can be executed.
+        pub id: bool,
+        #[bits(42)]
+        _reserved22: u64,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+
     use super::{Cr0, Cr4, Efer, Gpr, Gprs, Rflags};
 
     #[test]
@@ -321,6 +402,14 @@ mod tests {
         );
         assert_eq!(Efer::new().with_lme(true).with_lma(true).with_nxe(true).with_svme(true).into_bits(), 0x1d00);
         assert_eq!(Rflags::new().with_if(true).with_tf(true).into_bits(), 0x302);
+        assert_eq!(Cr4::new().with_fred(true).with_lam_sup(true).with_uintr(true).into_bits(), 0x1_1200_0000);
+        assert_eq!(Cr4::new().with_smep(true).with_cet(true).with_umip(true).into_bits(), 0x90_0800);
+        assert_eq!(Efer::new().with_aibrse(true).with_tce(true).into_bits(), 0x20_8000);
+        assert_eq!(
+            Rflags::new().with_id(true).with_iopl(3).with_of(true).to_string(),
+            "0x0000000000203802 ONE OF IOPL=0x3 ID"
+        );
+        assert_eq!(Rflags::new().with_if(true).to_string(), "0x0000000000000202 ONE IF");
         assert_eq!(Rflags::new().with_vm(true).with_rf(true).with_df(true).into_bits(), 0x3_0402);
     }
 }
