@@ -28,11 +28,14 @@ pub(crate) enum Feature {
     /// A virtual interrupt that is pending at the entry of a guest with IF = 1 comes: Bochs 2.7 takes note of it only when IF
     /// changes.
     PromptVirtualInterrupts,
+    /// Exceptions come as the manual says: QEMU's TCG takes INT3 and INTO for INT n, shuts down in place of #DF, raises #GP for #SS,
+    /// neither #AC nor #XM, and stops at a switch of stacks while TR is busy, as it always is.
+    ExactExceptions,
 }
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -44,6 +47,7 @@ impl Feature {
         Self::SoftwareInterruptInformation,
         Self::BreakpointInformation,
         Self::PromptVirtualInterrupts,
+        Self::ExactExceptions,
     ];
 }
 
@@ -55,9 +59,11 @@ pub(crate) fn has(feature: Feature) -> bool {
         Feature::Pcid => bit(__cpuid(1).ecx, 17),
         Feature::Xsave => bit(__cpuid(1).ecx, 26),
         Feature::Avx => bit(__cpuid(1).ecx, 28),
-        Feature::ExactExits | Feature::GuestPat | Feature::GuestBreakpoints | Feature::BreakpointInformation => {
-            !is_tcg()
-        }
+        Feature::ExactExits
+        | Feature::GuestPat
+        | Feature::GuestBreakpoints
+        | Feature::BreakpointInformation
+        | Feature::ExactExceptions => !is_tcg(),
         Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts => !is_svm_in_bochs(),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }

@@ -13,6 +13,7 @@ mod debug;
 mod entry_svm;
 mod entry_vmx;
 mod events;
+mod exceptions;
 mod exit_table;
 mod exits;
 mod feature;
@@ -127,6 +128,9 @@ const TESTS: &[Test] = tests! {
         nmi_blocks_the_next: On::Every,
         cancelled_events_do_not_come: On::Every,
         real_mode_events: On::Every,
+    }
+    exceptions {
+        of_the_guest: On::Every,
     }
     redelivery {
         interrupt: On::Every,
