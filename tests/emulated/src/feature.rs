@@ -14,7 +14,7 @@ pub(crate) enum Feature {
     Avx,
     Rdtscp,
     /// Each instruction that ends a run does so with a code of its own: not on QEMU's TCG, which reports RDTSCP as RDTSC and
-    /// INVD as WBINVD, and does not intercept XSETBV.
+    /// INVD as WBINVD, intercepts neither XSETBV nor task switches, and raises #UD for INT1.
     ExactExits,
     /// A guest has a PAT of its own: not on QEMU's TCG, which does not switch it.
     GuestPat,
@@ -31,11 +31,13 @@ pub(crate) enum Feature {
     /// Exceptions come as the manual says: QEMU's TCG takes INT3 and INTO for INT n, shuts down in place of #DF, raises #GP for #SS,
     /// neither #AC nor #XM, and stops at a switch of stacks while TR is busy, as it always is.
     ExactExceptions,
+    /// An intercept of RSM comes before the #UD of RSM outside of SMM: not in Bochs.
+    RsmIntercept,
 }
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -48,6 +50,7 @@ impl Feature {
         Self::BreakpointInformation,
         Self::PromptVirtualInterrupts,
         Self::ExactExceptions,
+        Self::RsmIntercept,
     ];
 }
 
@@ -64,7 +67,9 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::GuestBreakpoints
         | Feature::BreakpointInformation
         | Feature::ExactExceptions => !is_tcg(),
-        Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts => !is_svm_in_bochs(),
+        Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts | Feature::RsmIntercept => {
+            !is_svm_in_bochs()
+        }
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
 }

@@ -19,6 +19,7 @@ mod exits;
 mod feature;
 mod guest;
 mod harness;
+mod intercepts_svm;
 mod interrupts;
 mod life_cycle;
 mod memory;
@@ -103,6 +104,9 @@ const TESTS: &[Test] = tests! {
     entry_svm {
         invalid_guest_state: On::Only(Vendor::Amd),
         missing_intercept_of_vmrun: On::Only(Vendor::Amd),
+    }
+    intercepts_svm {
+        of_instructions: On::Only(Vendor::Amd),
     }
     vendor_exits {
         descriptor_table_access: On::Every,
