@@ -17,6 +17,7 @@ mod exceptions;
 mod exit_table;
 mod exits;
 mod feature;
+mod fields_vmx;
 mod guest;
 mod harness;
 mod intercepts_svm;
@@ -104,6 +105,9 @@ const TESTS: &[Test] = tests! {
     entry_svm {
         invalid_guest_state: On::Only(Vendor::Amd),
         missing_intercept_of_vmrun: On::Only(Vendor::Amd),
+    }
+    fields_vmx {
+        every_one: On::Only(Vendor::Intel),
     }
     intercepts_svm {
         of_instructions: On::Only(Vendor::Amd),
