@@ -16,6 +16,7 @@ mod exit;
 mod feature;
 pub mod field;
 mod instruction_error;
+pub mod profile;
 mod setup;
 mod tables;
 #[cfg(test)]
