@@ -45,6 +45,7 @@ mod nmi;
 #[cfg(target_arch = "x86_64")]
 mod parked;
 mod permission_map;
+pub mod profile;
 mod register;
 #[cfg(target_arch = "x86_64")]
 mod root;
