@@ -18,10 +18,11 @@ pub(crate) struct Controls {
 impl Controls {
     /// What keeps the host whole, what `config` asks for, and what the processor requires.
     pub(crate) fn new(capabilities: &Capabilities, config: &VcpuConfig) -> Result<Self, Unsupported> {
+        // Secondary controls first: on a processor without EPT, say that, and not which primary bit it cannot clear.
         Ok(Self {
+            secondary: secondary(capabilities, config)?,
             pin: pin(capabilities)?,
             primary: primary(capabilities, config)?,
-            secondary: secondary(capabilities, config)?,
             exit: exit(capabilities)?,
             entry: entry(capabilities)?,
         })

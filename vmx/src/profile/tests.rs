@@ -3,7 +3,7 @@ use x86_virt_ept::EptUnsupported;
 
 use super::{ALL, Profile, find};
 use crate::capability::Unsupported;
-use crate::control::{ControlCapability, PrimaryControls, SecondaryControls, Setting, UnsupportedControl};
+use crate::control::{ControlCapability, PrimaryControls, SecondaryControls};
 use crate::setup::Controls;
 
 /// Processors without EPT.
@@ -28,20 +28,6 @@ fn configs() -> impl Iterator<Item = VcpuConfig> {
 
 fn has_ept(profile: &Profile) -> bool {
     !WITHOUT_EPT.contains(&profile.name)
-}
-
-/// Whether `refusal` is one of those of a processor without EPT.
-///
-/// Penryn has secondary controls, but MOV to and from CR3 always exits: that is seen first, unless it is asked for.
-fn is_refusal_without_ept(profile: &Profile, refusal: Unsupported) -> bool {
-    match refusal {
-        Unsupported::Ept => true,
-        Unsupported::Control(UnsupportedControl { name, setting: Setting::Zero, .. }) => {
-            ["yorkfield", "dunnington"].contains(&profile.name)
-                && ["CR3_LOAD_EXITING", "CR3_STORE_EXITING"].contains(&name)
-        }
-        _ => false,
-    }
 }
 
 #[test]
@@ -152,8 +138,7 @@ fn controls_are_valid_or_ept_is_what_lacks() {
         for config in configs() {
             let controls = Controls::new(&capabilities, &config);
             if !has_ept(profile) {
-                let refusal = controls.expect_err(profile.name);
-                assert!(is_refusal_without_ept(profile, refusal), "{}: {refusal}", profile.name);
+                assert_eq!(controls, Err(Unsupported::Ept), "{}", profile.name);
                 continue;
             }
             let controls = controls.unwrap_or_else(|error| panic!("{}: {error}", profile.name));
