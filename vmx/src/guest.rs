@@ -392,7 +392,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn next_rip(&self) -> Result<u64, SkipError> {
-        if !self.parts.reason.is_instruction() {
+        if !self.parts.reason.basic().is_instruction() {
             return Err(SkipError::NotAnInstruction);
         }
         let length = self.vmcs.get(field::EXIT_INSTRUCTION_LENGTH);

@@ -51,9 +51,18 @@ pub use control::{
     UnsupportedControl,
 };
 pub use event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
+#[cfg(feature = "provisional")]
+pub use exit::ExtendedInstructionInformation;
 pub use exit::{
-    ControlRegisterQualification, DebugRegisterQualification, EptViolationQualification, ExitReason, IoQualification,
-    StringIoInformation, decode_exit,
+    AddressSizeCode, ApicAccessQualification, ApicAccessType, ApicWriteQualification, BasicExitReason,
+    ControlRegisterAccessType, ControlRegisterQualification, DebugExceptionQualification, DebugRegisterQualification,
+    DescriptorTableInformation, DescriptorTableInstruction, EntryFailureCause, EptViolationQualification,
+    ExitQualification, ExitReason, FieldAccessInformation, InstructionInformation, InstructionTimeoutQualification,
+    InvalidationInformation, IoQualification, LoadiwkeyInformation, MemoryInformation, MemoryOperand, MsrInformation,
+    MsrQualification, MwaitQualification, PageModificationLogFullQualification, PasidQualification, RandomInformation,
+    RegisterNumber, SegmentNumber, SegmentTableInformation, SegmentTableInstruction, SizeCode, SppQualification,
+    StartupIpiQualification, StringIoInformation, TaskSwitchQualification, TaskSwitchSource,
+    VirtualizedEoiQualification, WaitInformation, WbinvdQualification, WrmsrQualification, decode_exit,
 };
 pub use instruction_error::{InstructionError, VmFail};
 #[cfg(target_arch = "x86_64")]

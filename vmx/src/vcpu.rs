@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::capability::{Capabilities, Unsupported};
 use crate::control::PrimaryControls;
 use crate::event::{EntryInterruption, EventType, Injection};
-use crate::exit::{self, ExitReason};
+use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
 use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
@@ -243,9 +243,9 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         self.parts.cache.forget();
         let reason = self.vmcs.get(field::EXIT_REASON);
         self.parts.reason = reason;
-        if reason.is_entry_failure() {
+        if reason.entry_failure() {
             self.withdraw_event();
-            if reason.basic() == ExitReason::MACHINE_CHECK_DURING_ENTRY {
+            if reason.basic() == BasicExitReason::MACHINE_CHECK_DURING_ENTRY {
                 // SAFETY: the entry took it, and ended.
                 unsafe { self.host.call_machine_check_handler() };
             }
@@ -308,7 +308,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
 
     /// What is due before interrupts are enabled again.
     fn after_exit(&mut self, reason: ExitReason) {
-        if reason.may_interrupt_delivery() {
+        if reason.basic().may_interrupt_delivery() {
             let vectoring = self.vmcs.get(field::IDT_VECTORING_INFORMATION);
             let event = vectoring.event(
                 || self.vmcs.get(field::IDT_VECTORING_ERROR_CODE),
@@ -324,7 +324,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             }
         }
         match reason.basic() {
-            ExitReason::EXCEPTION_OR_NMI => {
+            BasicExitReason::EXCEPTION_OR_NMI => {
                 let information = self.vmcs.get(field::EXIT_INTERRUPTION_INFORMATION);
                 if information.event_type() == EventType::NMI {
                     // SAFETY: the exit took the NMI.
@@ -334,7 +334,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
                     unsafe { self.host.call_machine_check_handler() };
                 }
             }
-            ExitReason::INTERRUPT_WINDOW => self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING, false),
+            BasicExitReason::INTERRUPT_WINDOW => self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING, false),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use alloc::string::ToString as _;
 
 use x86_virt::vmx::field::{self, Encoding, Field, FieldValue, Sensitive};
 use x86_virt::vmx::{
-    EntryError, ExitReason, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu,
+    BasicExitReason, EntryError, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu,
 };
 use x86_virt::{AnyVcpu, ExitKind, SegmentAccessRights, Vcpu, VcpuConfig};
 
@@ -110,8 +110,8 @@ pub(crate) fn invalid_link_pointer(bench: &Bench) -> Outcome {
 fn expect_reason_33(error: Option<EntryError>, expected: u64) -> Outcome {
     match error {
         Some(EntryError::Failed { reason, qualification }) => {
-            ensure_eq!(reason.basic(), ExitReason::INVALID_GUEST_STATE, "reason");
-            ensure!(reason.is_entry_failure(), "{reason} is no failure of an entry");
+            ensure_eq!(reason.basic(), BasicExitReason::INVALID_GUEST_STATE, "reason");
+            ensure!(reason.entry_failure(), "{reason} is no failure of an entry");
             ensure_eq!(qualification, expected, "qualification");
             Ok(())
         }

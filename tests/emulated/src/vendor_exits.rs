@@ -6,7 +6,7 @@ use alloc::string::ToString as _;
 use x86_virt::svm::vmcb::control;
 use x86_virt::svm::{ExitCode, SvmExit};
 use x86_virt::vmx::field;
-use x86_virt::vmx::{ExitReason, SecondaryControls, VmcsRead as _, VmcsWrite as _};
+use x86_virt::vmx::{BasicExitReason, SecondaryControls, VmcsRead as _, VmcsWrite as _};
 use x86_virt::{AnyVcpu, ExitKind, Reason, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
@@ -35,7 +35,7 @@ pub(crate) fn descriptor_table_access(bench: &Bench) -> Outcome {
         }
         let reason = expect_vendor(guest)?;
         match reason {
-            Reason::Vmx(reason) => ensure_eq!(reason.basic(), ExitReason::GDTR_OR_IDTR_ACCESS, "reason"),
+            Reason::Vmx(reason) => ensure_eq!(reason.basic(), BasicExitReason::GDTR_OR_IDTR_ACCESS, "reason"),
             Reason::Svm(SvmExit { code, .. }) => ensure_eq!(code, ExitCode::IDTR_READ, "exit code"),
             _ => fail!("a third vendor"),
         }
@@ -53,7 +53,7 @@ pub(crate) fn task_switch(bench: &Bench) -> Outcome {
         guest.ram.write(GDT + 0x20, &0x0000_8901_2000_0067_u64.to_le_bytes())?;
         guest.vcpu.set_gdtr(x86_virt::DescriptorTable { base: GDT, limit: 0x27 });
         let reason = expect_vendor(guest)?;
-        ensure!(matches!(reason, Reason::Vmx(reason) if reason.basic() == ExitReason::TASK_SWITCH), "{reason}");
+        ensure!(matches!(reason, Reason::Vmx(reason) if reason.basic() == BasicExitReason::TASK_SWITCH), "{reason}");
         ensure_eq!(guest.vcpu.next_rip()?, CODE + 7, "RIP of the next instruction");
         guest.vcpu.skip_instruction()?;
         guest.expect(ExitKind::Hlt)

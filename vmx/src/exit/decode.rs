@@ -1,0 +1,170 @@
+//! The kind of an exit.
+
+use x86_virt_core::{
+    Access, AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Io,
+    IoDirection, IoSize, NestedFault, NestedFaultCause, RegisterAccess, SegmentRegister, StringIo,
+};
+
+use super::basic_reason::BasicExitReason;
+use super::instruction_information::StringIoInformation;
+use super::qualification::{
+    ControlRegisterAccessType, ControlRegisterQualification, DebugRegisterQualification, EptViolationQualification,
+    IoQualification,
+};
+use super::reason::ExitReason;
+use crate::access::VmcsRead;
+use crate::event::EventType;
+use crate::field;
+
+/// The kind of an exit, from the VMCS and the registers; reads no more fields than the reason needs.
+///
+/// Any reason and any fields give a kind: what is not known, or cannot be, is [`ExitKind::Vendor`].
+///
+/// ```
+/// use x86_virt_core::{ExitKind, Gprs};
+/// use x86_virt_vmx::{BasicExitReason, ExitReason, FakeVmcs, decode_exit};
+///
+/// let reason = ExitReason::from(BasicExitReason::HLT);
+/// assert_eq!(decode_exit(reason, &FakeVmcs::new(), &Gprs::default()), ExitKind::Hlt);
+/// ```
+#[must_use]
+pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
+    match reason.basic() {
+        BasicExitReason::CPUID => ExitKind::Cpuid,
+        BasicExitReason::HLT => ExitKind::Hlt,
+        BasicExitReason::IO_INSTRUCTION => io(vmcs).map_or(ExitKind::Vendor, ExitKind::Io),
+        BasicExitReason::RDMSR => ExitKind::ReadMsr(low(gprs.rcx)),
+        BasicExitReason::WRMSR => ExitKind::WriteMsr { msr: low(gprs.rcx), value: gprs.edx_eax() },
+        BasicExitReason::VMCALL => ExitKind::Hypercall,
+        BasicExitReason::EPT_VIOLATION => ExitKind::NestedFault(ept_violation(vmcs)),
+        BasicExitReason::EPT_MISCONFIGURATION => ExitKind::NestedFault(NestedFault {
+            gpa: Gpa::new(vmcs.get(field::GUEST_PHYSICAL_ADDRESS)),
+            gva: None,
+            access: Access::NONE,
+            cause: NestedFaultCause::Misconfiguration,
+            table_walk: false,
+        }),
+        BasicExitReason::EXTERNAL_INTERRUPT => ExitKind::HostInterrupt,
+        BasicExitReason::EXCEPTION_OR_NMI => exception(vmcs),
+        BasicExitReason::CONTROL_REGISTER_ACCESS => control_register(vmcs),
+        BasicExitReason::MOV_DR => debug_register(vmcs),
+        BasicExitReason::TRIPLE_FAULT => ExitKind::Shutdown,
+        BasicExitReason::INTERRUPT_WINDOW => ExitKind::InterruptWindow,
+        BasicExitReason::INIT_SIGNAL => ExitKind::Init,
+        BasicExitReason::STARTUP_IPI => {
+            let [vector, ..] = vmcs.get(field::EXIT_QUALIFICATION).to_le_bytes();
+            ExitKind::Sipi(vector)
+        }
+        BasicExitReason::XSETBV => ExitKind::Xsetbv,
+        BasicExitReason::PAUSE => ExitKind::Pause,
+        BasicExitReason::MONITOR => ExitKind::Monitor,
+        BasicExitReason::MWAIT => ExitKind::Mwait,
+        BasicExitReason::RDTSC => ExitKind::Rdtsc,
+        BasicExitReason::RDTSCP => ExitKind::Rdtscp,
+        BasicExitReason::RDPMC => ExitKind::Rdpmc,
+        BasicExitReason::INVD => ExitKind::Invd,
+        BasicExitReason::WBINVD => ExitKind::Wbinvd,
+        BasicExitReason::INVLPG => ExitKind::Invlpg,
+        BasicExitReason::VMCLEAR
+        | BasicExitReason::VMLAUNCH
+        | BasicExitReason::VMPTRLD
+        | BasicExitReason::VMPTRST
+        | BasicExitReason::VMREAD
+        | BasicExitReason::VMRESUME
+        | BasicExitReason::VMWRITE
+        | BasicExitReason::VMXOFF
+        | BasicExitReason::VMXON
+        | BasicExitReason::INVEPT
+        | BasicExitReason::INVVPID
+        | BasicExitReason::VMFUNC
+        | BasicExitReason::GETSEC => ExitKind::Virtualization,
+        _ => ExitKind::Vendor,
+    }
+}
+
+fn io(vmcs: &impl VmcsRead) -> Option<Io> {
+    let qualification = IoQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
+    let string = qualification.string().then(|| {
+        let information = StringIoInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
+        StringIo {
+            repeat: qualification.repeat(),
+            address_size: information.address_size().size().unwrap_or(AddressSize::Bits64),
+            segment: if qualification.input() { SegmentRegister::Es } else { information.segment().into() },
+        }
+    });
+    Some(Io {
+        port: qualification.port(),
+        size: IoSize::from_bytes(u64::from(qualification.size_less_one()) + 1)?,
+        direction: if qualification.input() { IoDirection::In } else { IoDirection::Out },
+        string,
+    })
+}
+
+fn ept_violation(vmcs: &impl VmcsRead) -> NestedFault {
+    let qualification = EptViolationQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
+    let mut access = Access::NONE;
+    for (wanted, kind) in [
+        (qualification.read(), Access::READ),
+        (qualification.write(), Access::WRITE),
+        (qualification.fetch(), Access::EXECUTE),
+    ] {
+        if wanted {
+            access = access.union(kind);
+        }
+    }
+    let mapped = qualification.readable() || qualification.writable() || qualification.executable();
+    let gva = qualification.linear_address_valid().then(|| Gva::new(vmcs.get(field::GUEST_LINEAR_ADDRESS)));
+    NestedFault {
+        gpa: Gpa::new(vmcs.get(field::GUEST_PHYSICAL_ADDRESS)),
+        gva,
+        access,
+        cause: if mapped { NestedFaultCause::Permission } else { NestedFaultCause::NotMapped },
+        table_walk: gva.is_some() && !qualification.final_translation(),
+    }
+}
+
+fn exception(vmcs: &impl VmcsRead) -> ExitKind {
+    let information = vmcs.get(field::EXIT_INTERRUPTION_INFORMATION);
+    if information.event_type() == EventType::NMI {
+        return ExitKind::HostNmi;
+    }
+    if information.vector() == MACHINE_CHECK {
+        return ExitKind::HostMachineCheck;
+    }
+    let error_code = information.error_code_valid().then(|| vmcs.get(field::EXIT_INTERRUPTION_ERROR_CODE));
+    let address = (information.vector() == 14).then(|| Gva::new(vmcs.get(field::EXIT_QUALIFICATION)));
+    ExitKind::Exception { exception: Exception { vector: information.vector(), error_code }, address }
+}
+
+fn control_register(vmcs: &impl VmcsRead) -> ExitKind {
+    let qualification = ControlRegisterQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
+    let gpr = Gpr::from(qualification.gpr());
+    let access = match qualification.access_type() {
+        ControlRegisterAccessType::MOV_TO_CR => RegisterAccess::Write(gpr),
+        ControlRegisterAccessType::MOV_FROM_CR => RegisterAccess::Read(gpr),
+        ControlRegisterAccessType::CLTS => return ExitKind::ControlRegister(ControlRegisterAccess::Clts),
+        _ => return ExitKind::ControlRegister(ControlRegisterAccess::Lmsw { source: qualification.lmsw_source() }),
+    };
+    match ControlRegister::from_number(u64::from(qualification.number())) {
+        Some(register) => ExitKind::ControlRegister(ControlRegisterAccess::Move { register, access }),
+        None => ExitKind::Vendor,
+    }
+}
+
+fn debug_register(vmcs: &impl VmcsRead) -> ExitKind {
+    let qualification = DebugRegisterQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
+    let gpr = Gpr::from(qualification.gpr());
+    let access = if qualification.read() { RegisterAccess::Read(gpr) } else { RegisterAccess::Write(gpr) };
+    ExitKind::DebugRegister { number: qualification.number(), access }
+}
+
+/// Vector of #MC.
+pub(crate) const MACHINE_CHECK: u8 = 18;
+
+const fn low(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+#[cfg(test)]
+mod tests;
