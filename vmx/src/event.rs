@@ -1,6 +1,6 @@
 //! Interruption information: events that an exit reports or an entry injects.
 
-use x86_virt_core::{Event, Exception, codes, register};
+use x86_virt_core::{Event, Exception, TableRow, code_rows, codes, register, register_rows};
 
 codes! {
     /// Type of an event in the interruption-information fields.
@@ -8,19 +8,19 @@ codes! {
     /// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
     pub struct EventType(u8 & 7) {
         /// External interrupt.
-        EXTERNAL_INTERRUPT = 0;
+        EXTERNAL_INTERRUPT = 0 aka "EVENT_TYPE_EXTINT";
         /// Non-maskable interrupt.
-        NMI = 2;
+        NMI = 2 aka "EVENT_TYPE_NMI";
         /// Hardware exception.
-        HARDWARE_EXCEPTION = 3;
+        HARDWARE_EXCEPTION = 3 aka "EVENT_TYPE_HWEXC";
         /// Software interrupt: `INT n`.
-        SOFTWARE_INTERRUPT = 4;
+        SOFTWARE_INTERRUPT = 4 aka "EVENT_TYPE_SWINT";
         /// Privileged software exception: `INT1`.
-        PRIVILEGED_SOFTWARE_EXCEPTION = 5;
+        PRIVILEGED_SOFTWARE_EXCEPTION = 5 aka "EVENT_TYPE_PRIV_SWEXC";
         /// Software exception: `INT3` or `INTO`.
-        SOFTWARE_EXCEPTION = 6;
-        /// Other event: a pending monitor-trap exit.
-        OTHER = 7;
+        SOFTWARE_EXCEPTION = 6 aka "EVENT_TYPE_SWEXC";
+        /// Other event: a pending monitor-trap exit; with FRED, also SYSCALL (vector 1) and SYSENTER (vector 2).
+        OTHER = 7 aka "EVENT_TYPE_OTHER";
     }
 }
 
@@ -36,8 +36,11 @@ register! {
         pub event_type: EventType,
         /// The event pushes an error code.
         pub deliver_error_code: bool,
-        #[bits(19)]
-        _reserved12: u32,
+        _reserved12: bool,
+        /// The exception is nested: it happened in the delivery of another event. Needs bit 58 of IA32_VMX_BASIC.
+        pub nested_exception: bool,
+        #[bits(17)]
+        _reserved14: u32,
         /// The entry injects the event.
         pub valid: bool,
     }
@@ -57,8 +60,10 @@ register! {
         pub error_code_valid: bool,
         /// The exit happened in IRET, which had ended the blocking of NMIs.
         pub nmi_unblocking_due_to_iret: bool,
-        #[bits(18)]
-        _reserved13: u32,
+        /// The exception is nested: it happened in the delivery of another event. Needs FRED.
+        pub nested_exception: bool,
+        #[bits(17)]
+        _reserved14: u32,
         /// The information is valid.
         pub valid: bool,
     }
@@ -76,8 +81,11 @@ register! {
         pub event_type: EventType,
         /// There is an error code.
         pub error_code_valid: bool,
-        #[bits(19)]
-        _reserved12: u32,
+        _undefined12: bool,
+        /// The exception is nested: it happened in the delivery of another event. Needs FRED.
+        pub nested_exception: bool,
+        #[bits(17)]
+        _reserved14: u32,
         /// The exit interrupted the delivery of an event.
         pub valid: bool,
     }
@@ -160,11 +168,21 @@ const fn byte(value: u32) -> u8 {
     low
 }
 
+/// Visits the rows of events.
+pub(crate) fn event_rows(visit: &mut dyn FnMut(&TableRow<'_>)) {
+    code_rows("vmx_event_type", "", EventType::ALL, visit);
+    register_rows::<EntryInterruption>("vmx_entry_interruption", "", visit);
+    register_rows::<VmExitInterruption>("vmx_exit_interruption", "", visit);
+    register_rows::<IdtVectoring>("vmx_idt_vectoring", "", visit);
+    register_rows::<InterruptibilityState>("vmx_interruptibility_state", "", visit);
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{any, proptest};
     use x86_virt_core::{Event, Exception};
 
-    use super::{EventType, IdtVectoring, Injection, VmExitInterruption};
+    use super::{EntryInterruption, EventType, IdtVectoring, Injection, InterruptibilityState, VmExitInterruption};
 
     #[test]
     fn events_are_encoded_as_in_the_manual() {
@@ -193,6 +211,25 @@ mod tests {
             assert_eq!(vectoring.event(|| injection.error_code, || injection.length), Some(event));
         }
         assert_eq!(IdtVectoring::from_bits(0x202).event(|| 0, || 0), None, "not valid");
+    }
+
+    #[test]
+    fn bit_13_tells_a_nested_exception() {
+        assert_eq!(EntryInterruption::new().with_nested_exception(true).into_bits(), 1 << 13);
+        assert_eq!(VmExitInterruption::new().with_nested_exception(true).into_bits(), 1 << 13);
+        assert_eq!(VmExitInterruption::new().with_nmi_unblocking_due_to_iret(true).into_bits(), 1 << 12);
+        assert_eq!(IdtVectoring::new().with_nested_exception(true).into_bits(), 1 << 13);
+        assert_eq!(IdtVectoring::from_bits(0x7fff_d000).with_nested_exception(false).into_bits(), 0x7fff_d000);
+    }
+
+    proptest! {
+        #[test]
+        fn every_bit_is_kept(bits in any::<u32>()) {
+            assert_eq!(EntryInterruption::from_bits(bits).into_bits(), bits);
+            assert_eq!(VmExitInterruption::from_bits(bits).into_bits(), bits);
+            assert_eq!(IdtVectoring::from_bits(bits).into_bits(), bits);
+            assert_eq!(InterruptibilityState::from_bits(bits).into_bits(), bits);
+        }
     }
 
     #[test]
