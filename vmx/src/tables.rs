@@ -1,14 +1,16 @@
 //! All tables of encodings of VMX, row by row.
 
-use x86_virt_core::{TableRow, register_rows};
+use x86_virt_core::{TableRow, code_rows, register_rows};
 
 use crate::capability::Basic;
 use crate::event::event_rows;
 use crate::exit::exit_rows;
+use crate::instruction_error::InstructionError;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     register_rows::<Basic>("vmx_basic", "", visit);
     event_rows(visit);
     exit_rows(visit);
+    code_rows("vmx_instruction_error", "", InstructionError::ALL, visit);
 }
