@@ -7,6 +7,8 @@ use core::arch::asm;
 
 use x86_virt_core::Hpa;
 
+use crate::invept::{InveptDescriptor, InveptType};
+
 /// CF and ZF after a VMX instruction.
 ///
 /// Intel SDM vol. 3, section 33.2, "Conventions".
@@ -160,27 +162,13 @@ pub(crate) unsafe fn vmwrite(field: u32, value: u64) -> Outcome {
     Outcome::new(carry, zero)
 }
 
-/// How much INVEPT invalidates.
-///
-/// Intel SDM vol. 3, section 33.3, "VMX Instructions" (INVEPT).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum InveptType {
-    SingleContext,
-    AllContexts,
-}
-
 /// INVEPT: invalidates translations that were made through extended page tables.
 ///
 /// # Safety
 ///
 /// The processor is in VMX root operation and supports INVEPT of this type.
 #[inline]
-pub(crate) unsafe fn invept(kind: InveptType, eptp: u64) -> Outcome {
-    let descriptor = [eptp, 0];
-    let kind: u64 = match kind {
-        InveptType::SingleContext => 1,
-        InveptType::AllContexts => 2,
-    };
+pub(crate) unsafe fn invept(kind: InveptType, descriptor: InveptDescriptor) -> Outcome {
     let (carry, zero): (u8, u8);
     // SAFETY: the caller fulfils the condition above; the descriptor is on the stack.
     unsafe {
@@ -188,7 +176,7 @@ pub(crate) unsafe fn invept(kind: InveptType, eptp: u64) -> Outcome {
             "invept {kind}, [{descriptor}]",
             "setc {carry}",
             "setz {zero}",
-            kind = in(reg) kind,
+            kind = in(reg) kind.into_bits(),
             descriptor = in(reg) &raw const descriptor,
             carry = lateout(reg_byte) carry,
             zero = lateout(reg_byte) zero,

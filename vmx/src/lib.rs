@@ -17,6 +17,8 @@ mod feature;
 pub mod field;
 mod instruction_error;
 pub mod profile;
+mod invept;
+mod invvpid;
 mod setup;
 mod tables;
 #[cfg(test)]
@@ -65,6 +67,8 @@ pub use exit::{
     VirtualizedEoiQualification, WaitInformation, WbinvdQualification, WrmsrQualification, decode_exit,
 };
 pub use instruction_error::{InstructionError, VmFail};
+pub use invept::{InveptDescriptor, InveptType};
+pub use invvpid::{InvvpidDescriptor, InvvpidType};
 #[cfg(target_arch = "x86_64")]
 pub use root::{EnterError, VmxRoot};
 pub use tables::for_each_row;

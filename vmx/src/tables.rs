@@ -6,6 +6,8 @@ use crate::capability::Basic;
 use crate::event::event_rows;
 use crate::exit::exit_rows;
 use crate::instruction_error::InstructionError;
+use crate::invept::InveptType;
+use crate::invvpid::InvvpidType;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
@@ -13,4 +15,6 @@ pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     event_rows(visit);
     exit_rows(visit);
     code_rows("vmx_instruction_error", "", InstructionError::ALL, visit);
+    code_rows("vmx_invept_type", "", InveptType::ALL, visit);
+    code_rows("vmx_invvpid_type", "", InvvpidType::ALL, visit);
 }

@@ -17,7 +17,8 @@ use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
 use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
-use crate::instructions::{self, InveptType, Outcome};
+use crate::instructions::{self, Outcome};
+use crate::invept::{InveptDescriptor, InveptType};
 use crate::msrs::{self, Msrs};
 use crate::root::VmxRoot;
 use crate::setup::Controls;
@@ -268,11 +269,12 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         if self.parts.seen == generation {
             return Ok(());
         }
-        let eptp = self.parts.space.format().eptp(self.parts.space.root()).into_bits();
+        let eptp = self.parts.space.format().eptp(self.parts.space.root());
         let ept = self.parts.capabilities.ept();
-        let kind = if ept.invept_single_context() { InveptType::SingleContext } else { InveptType::AllContexts };
+        let kind = if ept.invept_single_context() { InveptType::SINGLE_CONTEXT } else { InveptType::GLOBAL };
         // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types.
-        vmcs::check(unsafe { instructions::invept(kind, eptp) }).map_err(EntryError::Instruction)?;
+        vmcs::check(unsafe { instructions::invept(kind, InveptDescriptor::new(eptp)) })
+            .map_err(EntryError::Instruction)?;
         self.parts.seen = generation;
         Ok(())
     }
