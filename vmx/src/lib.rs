@@ -4,6 +4,7 @@
 //! 092 of June 2026.
 #![cfg_attr(not(test), no_std)]
 
+mod abort;
 mod access;
 mod bitmap;
 mod bytes;
@@ -23,6 +24,7 @@ mod setup;
 mod tables;
 #[cfg(test)]
 mod test_frames;
+mod vmfunc;
 
 #[cfg(target_arch = "x86_64")]
 mod guest;
@@ -43,6 +45,7 @@ mod vcpu;
 #[cfg(target_arch = "x86_64")]
 mod vmcs;
 
+pub use abort::AbortIndicator;
 pub use access::{CountingVmcs, FakeVmcs, FieldError, VmcsRead, VmcsWrite};
 pub use bitmap::{IoBitmaps, MsrBitmaps};
 #[cfg(target_arch = "x86_64")]
@@ -76,3 +79,4 @@ pub use tables::for_each_row;
 pub use vcpu::{CreateError, EntryError, LoadError, LoadRefused, ParkedVcpu, VmxVcpu};
 #[cfg(target_arch = "x86_64")]
 pub use vmcs::{CurrentVmcs, Vmcs};
+pub use vmfunc::VmFunction;

@@ -2,12 +2,14 @@
 
 use x86_virt_core::{TableRow, code_rows, register_rows};
 
+use crate::abort::AbortIndicator;
 use crate::capability::Basic;
 use crate::event::event_rows;
 use crate::exit::exit_rows;
 use crate::instruction_error::InstructionError;
 use crate::invept::InveptType;
 use crate::invvpid::InvvpidType;
+use crate::vmfunc::VmFunction;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
@@ -15,6 +17,8 @@ pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     event_rows(visit);
     exit_rows(visit);
     code_rows("vmx_instruction_error", "", InstructionError::ALL, visit);
+    code_rows("vmx_abort", "", AbortIndicator::ALL, visit);
     code_rows("vmx_invept_type", "", InveptType::ALL, visit);
     code_rows("vmx_invvpid_type", "", InvvpidType::ALL, visit);
+    code_rows("vmx_vm_function", "", VmFunction::ALL, visit);
 }
