@@ -49,7 +49,7 @@ const fn field_of_msr(msr: SwitchedMsr) -> Option<Field<u64, ReadWrite>> {
 
 impl<A: Frames> ParkedVcpu<'_, '_, A> {
     fn rflags(&self) -> Rflags {
-        self.vmcb.read(save::RFLAGS).into()
+        self.vmcb.read(save::RFLAGS)
     }
 
     /// Sets the registers that say how linear addresses are translated, with EFER.LMA as it follows, and flushes the TLB if
@@ -59,13 +59,13 @@ impl<A: Frames> ParkedVcpu<'_, '_, A> {
         let mode = mode.with_lma();
         self.needs_flush |= before.needs_flush(mode);
         if mode.cr0 != before.cr0 {
-            self.vmcb.write(save::CR0, mode.cr0.into_bits());
+            self.vmcb.write(save::CR0, mode.cr0);
             self.update_cpl();
         }
         if mode.cr4 != before.cr4 {
-            self.vmcb.write(save::CR4, mode.cr4.into_bits());
+            self.vmcb.write(save::CR4, mode.cr4);
         }
-        self.vmcb.write(save::EFER, mode.efer.with_svme(true).into_bits());
+        self.vmcb.write(save::EFER, mode.efer.with_svme(true));
     }
 
     fn update_cpl(&mut self) {
@@ -141,10 +141,10 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
 
     fn control(&self, register: ControlRegister) -> u64 {
         match register {
-            ControlRegister::Cr0 => self.read(save::CR0),
+            ControlRegister::Cr0 => self.read(save::CR0).into_bits(),
             ControlRegister::Cr2 => self.read(save::CR2),
             ControlRegister::Cr3 => self.read(save::CR3),
-            ControlRegister::Cr4 => self.read(save::CR4),
+            ControlRegister::Cr4 => self.read(save::CR4).into_bits(),
             ControlRegister::Cr8 => u64::from(self.read(control::VIRTUAL_INTERRUPT_CONTROL).v_tpr() & 0xf),
         }
     }

@@ -34,6 +34,7 @@ mod exit;
 mod exit_code;
 mod exit_info;
 mod feature;
+pub mod ghcb;
 #[cfg(target_arch = "x86_64")]
 mod guest;
 #[cfg(target_arch = "x86_64")]
@@ -58,6 +59,7 @@ mod tables;
 mod vcpu;
 mod vm_cr;
 pub mod vmcb;
+pub mod vmsa;
 
 #[cfg(test)]
 mod fake;

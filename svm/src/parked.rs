@@ -3,9 +3,7 @@
 use core::fmt;
 
 use x86_virt_core::fpu::FpuState;
-use x86_virt_core::{
-    AddressSpace, CpuState, Efer, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig,
-};
+use x86_virt_core::{AddressSpace, CpuState, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig};
 use x86_virt_npt::{NptFormat, Pat};
 
 use crate::asid::Asid;
@@ -92,8 +90,8 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
     fn set_up(&mut self) {
         let vmcb = &mut self.vmcb;
         vmcb.set_intercepts(self.intercepts);
-        vmcb.write(control::IOPM_BASE_PA, self.iopm.hpa().get());
-        vmcb.write(control::MSRPM_BASE_PA, self.msrpm.hpa().get());
+        vmcb.write(control::IOPM_BASE_PA, self.iopm.hpa());
+        vmcb.write(control::MSRPM_BASE_PA, self.msrpm.hpa());
         vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, VirtualInterruptControl::new().with_v_intr_masking(true));
         vmcb.write(control::NESTED_CTL, NestedControl::new().with_np_enable(true));
         vmcb.write(control::N_CR3, self.space.root().get());
@@ -127,9 +125,9 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
     /// The registers that say how linear addresses are translated, as the guest sees them.
     pub(crate) fn mode(&self) -> Mode {
         Mode {
-            cr0: self.vmcb.read(save::CR0).into(),
-            cr4: self.vmcb.read(save::CR4).into(),
-            efer: Efer::from(self.vmcb.read(save::EFER)).with_svme(false),
+            cr0: self.vmcb.read(save::CR0),
+            cr4: self.vmcb.read(save::CR4),
+            efer: self.vmcb.read(save::EFER).with_svme(false),
         }
     }
 }

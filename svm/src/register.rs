@@ -108,8 +108,8 @@ pub(crate) fn check_address(register: &'static str, value: u64, mode: Mode) -> R
 }
 
 /// RFLAGS with reserved bits as they must be.
-pub(crate) fn rflags(value: Rflags) -> u64 {
-    value.with_one(true).into_bits() & (RFLAGS_DEFINED | 2)
+pub(crate) const fn rflags(value: Rflags) -> Rflags {
+    Rflags::from_bits(value.with_one(true).into_bits() & (RFLAGS_DEFINED | 2))
 }
 
 /// DR7 with reserved bits as they must be.
@@ -236,8 +236,8 @@ mod tests {
 
     #[test]
     fn reserved_bits_are_made_as_required() {
-        assert_eq!(rflags(Rflags::from_bits(u64::MAX)), 0x3f_7fd7);
-        assert_eq!(rflags(Rflags::from_bits(0)), 2);
+        assert_eq!(rflags(Rflags::from_bits(u64::MAX)).into_bits(), 0x3f_7fd7);
+        assert_eq!(rflags(Rflags::from_bits(0)).into_bits(), 2);
         assert_eq!((dr7(u64::MAX), dr7(0)), (0xffff_27ff, 0x400));
         assert_eq!((dr6(0), dr6(u64::MAX)), (0xffff_0ff0, 0xffff_efff));
     }

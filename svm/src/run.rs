@@ -1,7 +1,7 @@
 //! Entries and exits.
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{AddressSize, Cr0, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction};
+use x86_virt_core::{AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction};
 
 use crate::exit::{self, Guest, SvmExit};
 use crate::exit_code::ExitCode;
@@ -97,8 +97,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         let guest = &mut self.guest;
         self.processor.update_host_state(self.host);
         guest.vmcb.write(save::RAX, guest.gprs.rax);
-        let osxsave =
-            if Cr4::from(guest.vmcb.read(save::CR4)).osxsave() { Osxsave::Enabled } else { Osxsave::Disabled };
+        let osxsave = if guest.vmcb.read(save::CR4).osxsave() { Osxsave::Enabled } else { Osxsave::Disabled };
         self.processor.before_xsaves(self.host, osxsave);
         let debug = HostDebug::exchange(self.host, guest.vmcb.read(save::DR7), &guest.breakpoints);
         let fpu = guest.fpu.prepare(osxsave);
@@ -217,7 +216,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         }
         let guest = Guest {
             gprs: &self.guest.gprs,
-            is_protected: Cr0::from(self.read(save::CR0)).pe(),
+            is_protected: self.read(save::CR0).pe(),
             default_address_size: self.default_address_size(),
             has_decode_assists: self.processor.capabilities.features().decode_assists(),
         };
@@ -261,10 +260,10 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
 
     fn invalid_state(&self) -> EntryError {
         EntryError::InvalidState {
-            cr0: self.read(save::CR0),
+            cr0: self.read(save::CR0).into_bits(),
             cr3: self.read(save::CR3),
-            cr4: self.read(save::CR4),
-            efer: self.read(save::EFER),
+            cr4: self.read(save::CR4).into_bits(),
+            efer: self.read(save::EFER).into_bits(),
             dr6: self.read(save::DR6),
             dr7: self.read(save::DR7),
             event: self.pending(),

@@ -3,10 +3,11 @@
 use x86_virt_core::{TableRow, code_rows, register_rows};
 
 use crate::capability::SvmFeatures;
-use crate::vmcb::EventType;
+use crate::vmcb::{EventType, layout_rows};
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     register_rows::<SvmFeatures>("svm_feature", "CPUID 8000000AH, EDX", visit);
+    layout_rows(visit);
     code_rows("svm_event_type", "", EventType::ALL, visit);
 }

@@ -1,15 +1,16 @@
-//! Typed constants for the fields of the VMCB, and the macro that makes them from a table.
+//! Typed constants for the fields of a structure.
 
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::vmcb::CleanBits;
+use crate::vmcb::{CleanBits, Vmcb};
 
-/// A field of the VMCB that holds a `T` and may be accessed as `A` says.
+/// A field of the structure `S` that holds a `T` and may be accessed as `A` says.
 ///
-/// The constants are in [`control`](crate::vmcb::control) and [`save`](crate::vmcb::save).
+/// The constants are in [`control`](crate::vmcb::control) and [`save`](crate::vmcb::save), for the VMCB, in
+/// [`vmsa`](crate::vmsa) and in [`ghcb`](crate::ghcb).
 ///
-/// Invariant: the field is inside the VMCB and aligned for `T`, and any bits are a valid `T`. Only the tables of those two
+/// Invariant: the field is inside the structure and aligned for `T`, and any bits are a valid `T`. Only the tables of those
 /// modules make fields; they assert the first, and hold nothing but integers and types that wrap them.
 ///
 /// ```
@@ -18,11 +19,12 @@ use crate::vmcb::CleanBits;
 /// assert_eq!(control::N_CR3.offset(), 0x0b0);
 /// assert_eq!(save::RIP.to_string(), "RIP");
 /// ```
-pub struct Field<T, A> {
+pub struct Field<T, A, S = Vmcb> {
     name: &'static str,
     offset: usize,
     clean: CleanBits,
     _type: PhantomData<fn() -> (T, A)>,
+    _structure: PhantomData<fn() -> S>,
 }
 
 /// Access to a field: safe code reads and writes it.
@@ -37,13 +39,13 @@ pub enum ReadOnly {}
 #[derive(Clone, Copy, Debug)]
 pub enum Owned {}
 
-impl<T, A> Field<T, A> {
+impl<T, A, S> Field<T, A, S> {
     /// For the tables only: see the invariant of the type.
-    pub(super) const fn new(name: &'static str, offset: usize, clean: CleanBits) -> Self {
-        Self { name, offset, clean, _type: PhantomData }
+    pub(crate) const fn new(name: &'static str, offset: usize, clean: CleanBits) -> Self {
+        Self { name, offset, clean, _type: PhantomData, _structure: PhantomData }
     }
 
-    /// Offset in the VMCB, in bytes.
+    /// Offset in the structure, in bytes.
     #[must_use]
     pub const fn offset(self) -> usize {
         self.offset
@@ -56,76 +58,22 @@ impl<T, A> Field<T, A> {
     }
 }
 
-impl<T, A> Clone for Field<T, A> {
+impl<T, A, S> Clone for Field<T, A, S> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T, A> Copy for Field<T, A> {}
+impl<T, A, S> Copy for Field<T, A, S> {}
 
-impl<T, A> fmt::Display for Field<T, A> {
+impl<T, A, S> fmt::Display for Field<T, A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-impl<T, A> fmt::Debug for Field<T, A> {
+impl<T, A, S> fmt::Debug for Field<T, A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{:#05x}", self.name, self.offset)
     }
 }
-
-/// Defines an area of the VMCB from a table: the structure, one [`Field`] for each row that has an access, and the asserts
-/// that each row is where the table says.
-///
-/// A row is one line of documentation, and `first byte .. byte after the last => NAME: type, access, clean bit;`.
-macro_rules! area {
-    (
-        $(#[$area_doc:meta])*
-        struct $area:ident at $base:literal..$end:literal {
-            $(
-                #[doc = $doc:literal]
-                $first:literal..$after:literal => $name:ident: $type:ty $(, $access:ident, $clean:ident)?;
-            )*
-        }
-    ) => {
-        $(#[$area_doc])*
-        #[derive(Clone, Copy, Debug)]
-        #[repr(C)]
-        #[expect(non_snake_case, reason = "the names are the manual's")]
-        pub struct $area {
-            $(
-                #[doc = $doc]
-                pub $name: $type,
-            )*
-        }
-
-        /// Offset of the area in the VMCB.
-        pub const START: usize = $base;
-
-        $($(
-            #[doc = $doc]
-            pub const $name: $crate::vmcb::Field<$type, $crate::vmcb::$access> =
-                $crate::vmcb::Field::new(stringify!($name), $first, $crate::vmcb::CleanBits::$clean);
-        )?)*
-
-        $(
-            static_assertions::const_assert_eq!(core::mem::offset_of!($area, $name) + $base, $first);
-            static_assertions::const_assert_eq!($first + size_of::<$type>(), $after);
-        )*
-        static_assertions::const_assert_eq!(size_of::<$area>(), $end - $base);
-
-        #[cfg(test)]
-        mod span_tests {
-            #[test]
-            fn fields_span_what_the_table_says() {
-                $({
-                    let span = memoffset::span_of!(super::$area, $name);
-                    assert_eq!(span.start + $base..span.end + $base, $first..$after, stringify!($name));
-                })*
-            }
-        }
-    };
-}
-pub(super) use area;

@@ -42,19 +42,19 @@ impl<A: Frames> VmcbFrame<A> {
         // SAFETY: the invariant of `Field`: inside the frame and aligned. `self` owns the frame, and no VMRUN executes.
         unsafe { self.at::<T, X>(field).write_volatile(value) };
         if !field.clean().is_empty() {
-            let clean = self.read(control::VMCB_CLEAN) & !field.clean().bits();
+            let clean = self.read(control::VMCB_CLEAN).without(field.clean());
             self.write(control::VMCB_CLEAN, clean);
         }
     }
 
     /// Says which groups the processor need not read again.
     pub(crate) fn set_clean(&mut self, clean: CleanBits) {
-        self.write(control::VMCB_CLEAN, clean.bits());
+        self.write(control::VMCB_CLEAN, clean);
     }
 
     /// Whether one of the groups in `groups` has been written since [`set_clean`](Self::set_clean) said it was clean.
     pub(crate) fn is_any_dirty(&self, groups: CleanBits) -> bool {
-        self.read(control::VMCB_CLEAN) & groups.bits() != groups.bits()
+        !self.read(control::VMCB_CLEAN).contains(groups)
     }
 
     /// Sets all intercept vectors.
@@ -118,6 +118,8 @@ const fn halves(word: u32) -> (u16, u16) {
 
 #[cfg(test)]
 mod tests {
+    use x86_virt_core::Cr0;
+
     use super::VmcbFrame;
     use crate::exit_code::ExitCode;
     use crate::fake::FakeFrames;
@@ -131,9 +133,9 @@ mod tests {
         vmcb.set_clean(CleanBits::ALL);
         vmcb.write(save::RIP, 0x1000);
         vmcb.write(control::TLB_CONTROL, TlbControl::FLUSH_GUEST);
-        assert_eq!(vmcb.read(control::VMCB_CLEAN), CleanBits::ALL.bits());
+        assert_eq!(vmcb.read(control::VMCB_CLEAN), CleanBits::ALL);
         vmcb.write(save::CR3, 0x2000);
-        assert_eq!(vmcb.read(control::VMCB_CLEAN), CleanBits::ALL.without(CleanBits::CRX).bits());
+        assert_eq!(vmcb.read(control::VMCB_CLEAN), CleanBits::ALL.without(CleanBits::CRX));
         vmcb.write(save::CPL, 3);
         assert!(vmcb.is_any_dirty(CleanBits::SEG) && !vmcb.is_any_dirty(CleanBits::NP));
         assert_eq!((vmcb.read(save::RIP), vmcb.read(save::CR3), vmcb.read(save::CPL)), (0x1000, 0x2000, 3));
@@ -156,14 +158,14 @@ mod tests {
     fn a_snapshot_brings_the_registers_back() {
         let frames = FakeFrames::new();
         let mut vmcb = VmcbFrame::zeroed(&frames).unwrap();
-        vmcb.write(save::CR0, 0x31);
+        vmcb.write(save::CR0, Cr0::from_bits(0x31));
         vmcb.write(save::RAX, 7);
         vmcb.set_clean(CleanBits::ALL);
         let before = vmcb.snapshot();
-        vmcb.write(save::CR0, 0x11);
+        vmcb.write(save::CR0, Cr0::from_bits(0x11));
         vmcb.write(save::RAX, 8);
         vmcb.restore(&before);
-        assert_eq!((vmcb.read(save::CR0), vmcb.read(save::RAX)), (0x31, 7));
-        assert_eq!(vmcb.read(control::VMCB_CLEAN), 0);
+        assert_eq!((vmcb.read(save::CR0).into_bits(), vmcb.read(save::RAX)), (0x31, 7));
+        assert_eq!(vmcb.read(control::VMCB_CLEAN), CleanBits::NONE);
     }
 }

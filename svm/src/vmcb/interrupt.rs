@@ -1,4 +1,4 @@
-//! Virtual interrupt control and interrupt state.
+//! Virtual interrupt control, interrupt state and requested interrupts.
 
 use x86_virt_core::register;
 
@@ -70,5 +70,57 @@ register! {
         pub guest_interrupt_mask: bool,
         #[bits(62)]
         _reserved2: u64,
+    }
+}
+
+register! {
+    /// Interrupts that the hypervisor requests of a guest with Secure AVIC, offset 134h.
+    ///
+    /// AMD APM vol. 2, appendix B, "VMCB Layout".
+    ///
+    /// ```
+    /// use x86_virt_svm::vmcb::UpdateIrr;
+    ///
+    /// assert!(UpdateIrr::from_bits(1).update_irr());
+    /// ```
+    pub struct UpdateIrr(u32) {
+        /// UPDATE_IRR: the processor adds REQUESTED_IRR to the guest's IRR.
+        pub update_irr: bool,
+        #[bits(31)]
+        _reserved1: u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InterruptState, UpdateIrr, VirtualInterruptControl};
+
+    #[test]
+    fn bits_are_where_the_manual_has_them() {
+        let control = VirtualInterruptControl::from_bits;
+        for (bits, name) in [
+            (0xff, "V_TPR=0xff"),
+            (1 << 8, "V_IRQ"),
+            (1 << 9, "VGIF"),
+            (1 << 11, "V_NMI"),
+            (1 << 12, "V_NMI_MASK"),
+            (0xf << 16, "V_INTR_PRIO=0xf"),
+            (1 << 20, "V_IGN_TPR"),
+            (1 << 24, "V_INTR_MASKING"),
+            (1 << 25, "VGIF_ENABLE"),
+            (1 << 26, "V_NMI_ENABLE"),
+            (1 << 30, "X2AVIC_ENABLE"),
+            (1 << 31, "AVIC_ENABLE"),
+            (0xff << 32, "V_INTR_VECTOR=0xff"),
+        ] {
+            assert_eq!(control(bits).to_string(), format!("{bits:#018x} {name}"));
+        }
+        let reserved = 1 << 10 | 7 << 13 | 7 << 21 | 7 << 27 | 0xff_ffff << 40;
+        assert_eq!(control(reserved).to_string(), format!("{reserved:#018x}"));
+        assert_eq!(
+            InterruptState::from_bits(3).to_string(),
+            "0x0000000000000003 INTERRUPT_SHADOW GUEST_INTERRUPT_MASK"
+        );
+        assert_eq!(UpdateIrr::from_bits(3).to_string(), "0x00000003 UPDATE_IRR");
     }
 }

@@ -1,8 +1,12 @@
 //! Segments in the VMCB.
 
+use core::fmt;
+
 use static_assertions::const_assert_eq;
 use x86_virt_core::register;
 use x86_virt_core::{DescriptorTable, Segment, SegmentAccessRights};
+
+use crate::vmcb::{VmcbValue, show_names};
 
 /// A segment or descriptor-table register in the VMCB.
 ///
@@ -29,6 +33,33 @@ pub struct VmcbSegment {
 }
 
 const_assert_eq!(size_of::<VmcbSegment>(), 16);
+const_assert_eq!(core::mem::offset_of!(VmcbSegment, selector), 0);
+const_assert_eq!(core::mem::offset_of!(VmcbSegment, attributes), 2);
+const_assert_eq!(core::mem::offset_of!(VmcbSegment, limit), 4);
+const_assert_eq!(core::mem::offset_of!(VmcbSegment, base), 8);
+
+impl VmcbValue for VmcbSegment {
+    fn decode(bytes: &[u8]) -> Self {
+        Self {
+            selector: VmcbValue::decode(bytes),
+            attributes: SegmentAttributes::from_bits(VmcbValue::decode(bytes.get(2..).unwrap_or_default())),
+            limit: VmcbValue::decode(bytes.get(4..).unwrap_or_default()),
+            base: VmcbValue::decode(bytes.get(8..).unwrap_or_default()),
+        }
+    }
+
+    fn encode(&self, bytes: &mut [u8]) {
+        let low = u64::from(self.limit) << 32 | u64::from(self.attributes.into_bits()) << 16 | u64::from(self.selector);
+        low.encode(bytes);
+        self.base.encode(bytes.get_mut(8..).unwrap_or_default());
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { selector, attributes, limit, base } = self;
+        write!(f, "selector={selector:#x} limit={limit:#x} base={base:#x} attributes={:#x} ", attributes.into_bits())?;
+        show_names(*attributes, f)
+    }
+}
 
 register! {
     /// Attributes of a segment: bits 55:52 and 47:40 of its descriptor.

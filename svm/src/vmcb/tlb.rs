@@ -1,37 +1,37 @@
 //! TLB control.
 
-/// What a VMRUN flushes.
-///
-/// AMD APM vol. 2, section 15.16.1, "TLB Flush".
-///
-/// ```
-/// use x86_virt_svm::vmcb::TlbControl;
-///
-/// assert_eq!(TlbControl::FLUSH_GUEST.get(), 3);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(transparent)]
-pub struct TlbControl(u8);
+use x86_virt_core::codes;
 
-impl TlbControl {
-    /// Nothing.
-    pub const NOTHING: Self = Self(0);
-    /// The entire TLB: all ASIDs, the host's too.
-    pub const FLUSH_ALL: Self = Self(1);
-    /// What belongs to the guest's ASID. Needs the feature FlushByAsid.
-    pub const FLUSH_GUEST: Self = Self(3);
-    /// What belongs to the guest's ASID and is not global. Needs the feature FlushByAsid.
-    pub const FLUSH_GUEST_NON_GLOBAL: Self = Self(7);
-
-    /// The control with this value.
-    #[must_use]
-    pub const fn new(value: u8) -> Self {
-        Self(value)
+codes! {
+    /// What a VMRUN flushes.
+    ///
+    /// AMD APM vol. 2, section 15.16.1, "TLB Flush".
+    ///
+    /// ```
+    /// use x86_virt_svm::vmcb::TlbControl;
+    ///
+    /// assert_eq!(TlbControl::FLUSH_GUEST.into_bits(), 3);
+    /// assert_eq!(TlbControl::FLUSH_ALL.to_string(), "FLUSH_ALL");
+    /// ```
+    pub struct TlbControl(u8) {
+        /// Nothing.
+        NOTHING = 0 aka "TLB_CONTROL_DO_NOTHING";
+        /// The entire TLB: all ASIDs, the host's too.
+        FLUSH_ALL = 1 aka "TLB_CONTROL_FLUSH_ALL_ASID";
+        /// What belongs to the guest's ASID. Needs the feature FlushByAsid.
+        FLUSH_GUEST = 3 aka "TLB_CONTROL_FLUSH_ASID";
+        /// What belongs to the guest's ASID and is not global. Needs the feature FlushByAsid.
+        FLUSH_GUEST_NON_GLOBAL = 7 aka "TLB_CONTROL_FLUSH_ASID_LOCAL";
     }
+}
 
-    /// The value.
-    #[must_use]
-    pub const fn get(self) -> u8 {
-        self.0
+#[cfg(test)]
+mod tests {
+    use super::TlbControl;
+
+    #[test]
+    fn values_are_those_of_the_manual() {
+        assert_eq!(TlbControl::ALL.iter().map(|code| code.value).sum::<u8>(), 1 + 3 + 7);
+        assert_eq!(TlbControl::from_bits(2).name(), None);
     }
 }

@@ -44,10 +44,15 @@ pub(crate) fn invalid_guest_state(bench: &Bench) -> Outcome {
 }
 
 /// The processor refuses the value, twice, and the right one is put back.
-fn refuses<X>(vcpu: &mut SvmVcpu<'_, '_, 'static, Frames>, name: &str, field: Field<u64, X>, invalid: u64) -> Outcome {
+fn refuses<T: Copy + From<u64>, X>(
+    vcpu: &mut SvmVcpu<'_, '_, 'static, Frames>,
+    name: &str,
+    field: Field<T, X>,
+    invalid: u64,
+) -> Outcome {
     let valid = vcpu.read(field);
     // SAFETY: the processor refuses to enter the guest with the value.
-    unsafe { vcpu.write_owned(field, invalid) };
+    unsafe { vcpu.write_owned(field, invalid.into()) };
     for _ in 0..2 {
         let before = vcpu.state();
         let result = vcpu.run();
