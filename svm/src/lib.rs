@@ -30,6 +30,7 @@
 mod asid;
 mod capability;
 mod cpl;
+mod dump;
 mod exit;
 mod exit_code;
 mod exit_info;
@@ -65,6 +66,9 @@ pub mod vmsa;
 mod fake;
 
 pub use capability::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
+pub use dump::{
+    DumpDifference, DumpEntry, DumpLayout, GhcbDump, PageDump, ParseDumpError, ParseDumpErrorKind, VmcbDump, VmsaDump,
+};
 pub use exit::SvmExit;
 pub use exit_code::ExitCode;
 pub use exit_info::{IoioInfo, MoveInfo, NpfInfo};

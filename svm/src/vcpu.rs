@@ -6,10 +6,11 @@ use x86_virt_core::{AddressSpace, Event, Frames, Host, OutOfFrames, VcpuConfig};
 use x86_virt_npt::NptFormat;
 
 use crate::capability::Capabilities;
+use crate::dump::VmcbDump;
 use crate::exit::SvmExit;
 use crate::parked::{LoadError, ParkedVcpu};
 use crate::root::{Processor, SvmRoot};
-use crate::vmcb::{Field, ReadWrite, control, save};
+use crate::vmcb::{Field, ReadWrite, WHOLE, control, save};
 
 /// A virtual processor that is loaded on this processor, and implements [`Vcpu`](x86_virt_core::Vcpu).
 ///
@@ -99,6 +100,12 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     #[expect(unsafe_code, reason = "sensitive fields")]
     pub unsafe fn write_owned<T: Copy, X>(&mut self, field: Field<T, X>, value: T) {
         self.guest.vmcb.write(field, value);
+    }
+
+    /// A copy of the VMCB, to print or to compare. RAX is that of the last exit.
+    #[must_use]
+    pub fn dump(&self) -> VmcbDump {
+        VmcbDump::from_bytes(self.read(WHOLE))
     }
 
     /// Flushes at the next entry what the TLB holds of the guest, as after an INVLPG that was intercepted.

@@ -61,6 +61,10 @@ pub struct Vmcb {
     pub save: SaveArea,
 }
 
+/// All bytes of the VMCB.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const WHOLE: Field<[u8; 4096], ReadOnly> = Field::new("VMCB", 0, CleanBits::NONE);
+
 impl Vmcb {
     /// The VMCB with these bytes in memory.
     #[must_use]
