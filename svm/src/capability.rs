@@ -1,85 +1,7 @@
 //! What the processor's SVM can do.
 
-use x86_virt_core::register;
-
+use crate::cpuid::{EncryptionFeatures, EncryptionParameters, SvmExtendedFeatures, SvmFeatures, SvmRevision};
 use crate::vm_cr::VmCr;
-
-register! {
-    /// Features of SVM: CPUID Fn8000_000A EDX.
-    ///
-    /// AMD APM vol. 3, appendix E.4.9, "Function 8000_000Ah: SVM Features" (table "CPUID Fn8000_000A_EDX SVM Feature
-    /// Identification").
-    ///
-    /// ```
-    /// use x86_virt_svm::SvmFeatures;
-    ///
-    /// // QEMU 7.2, `-cpu max`.
-    /// let features = SvmFeatures::from_bits(0x1001_0001);
-    /// assert!(features.np() && features.vgif() && !features.nrips());
-    /// ```
-    pub struct SvmFeatures(u32) {
-        /// NP: nested paging.
-        pub np: bool,
-        /// LbrVirt: LBR virtualization.
-        pub lbr_virt: bool,
-        /// SVML: SVM lock.
-        pub svml: bool,
-        /// NRIPS: RIP of the next instruction is saved.
-        pub nrips: bool,
-        /// TscRateMsr: MSR-based TSC rate.
-        pub tsc_rate_msr: bool,
-        /// VmcbClean: VMCB clean bits.
-        pub vmcb_clean: bool,
-        /// FlushByAsid: flush by ASID.
-        pub flush_by_asid: bool,
-        /// DecodeAssists: decode assists.
-        pub decode_assists: bool,
-        /// PmcVirt: performance counters are virtualized.
-        pub pmc_virt: bool,
-        /// SseIsa10Compat: reserved, and named so in the manual.
-        pub sse_isa10_compat: bool,
-        /// PauseFilter: PAUSE filter.
-        pub pause_filter: bool,
-        _reserved11: bool,
-        /// PauseFilterThreshold: PAUSE filter threshold.
-        pub pause_filter_threshold: bool,
-        /// AVIC: advanced virtual interrupt controller.
-        pub avic: bool,
-        _reserved14: bool,
-        /// VMSAVEvirt: VMSAVE and VMLOAD are virtualized.
-        pub vmsave_virt: bool,
-        /// VGIF: virtual GIF.
-        pub vgif: bool,
-        /// GMET: guest mode execute trap.
-        pub gmet: bool,
-        /// x2AVIC.
-        pub x2avic: bool,
-        /// SSSCheck: supervisor shadow-stack check.
-        pub sss_check: bool,
-        /// SpecCtrl: SPEC_CTRL is virtualized.
-        pub spec_ctrl: bool,
-        /// ROGPT: read-only guest page tables.
-        pub rogpt: bool,
-        _reserved22: bool,
-        /// HOST_MCE_OVERRIDE: a machine check of the host is intercepted whatever the guest's CR4.MCE is.
-        pub host_mce_override: bool,
-        /// TlbiCtl: INVLPGB and TLBSYNC of a guest.
-        pub tlbi_ctl: bool,
-        /// VNMI: virtual NMI.
-        pub vnmi: bool,
-        /// IbsVirt: instruction-based sampling is virtualized.
-        pub ibs_virt: bool,
-        /// ExtLvtAvicAccessChg: how AVIC treats the extended LVT registers.
-        pub ext_lvt_avic_access_chg: bool,
-        /// NestedVirtVmcbAddrChk: VMCB addresses of guests are checked.
-        pub nested_virt_vmcb_addr_chk: bool,
-        /// BusLockThreshold.
-        pub bus_lock_threshold: bool,
-        /// IdleHltIntercept.
-        pub idle_hlt_intercept: bool,
-        _reserved31: bool,
-    }
-}
 
 /// The CPUID values that [`Capabilities`] are made from, as the processor gives them.
 ///
@@ -104,8 +26,18 @@ pub struct RawCpuid {
     pub leaf_8000_000a_eax: u32,
     /// Fn8000_000A EBX.
     pub leaf_8000_000a_ebx: u32,
+    /// Fn8000_000A ECX.
+    pub leaf_8000_000a_ecx: u32,
     /// Fn8000_000A EDX.
     pub leaf_8000_000a_edx: u32,
+    /// Fn8000_001F EAX.
+    pub leaf_8000_001f_eax: u32,
+    /// Fn8000_001F EBX.
+    pub leaf_8000_001f_ebx: u32,
+    /// Fn8000_001F ECX.
+    pub leaf_8000_001f_ecx: u32,
+    /// Fn8000_001F EDX.
+    pub leaf_8000_001f_edx: u32,
 }
 
 /// What the processor's SVM can do, and what else of the processor a guest's registers depend on.
@@ -165,8 +97,7 @@ impl Capabilities {
     /// SVM revision.
     #[must_use]
     pub const fn revision(&self) -> u8 {
-        let [revision, ..] = self.cpuid.leaf_8000_000a_eax.to_le_bytes();
-        revision
+        SvmRevision::from_bits(self.cpuid.leaf_8000_000a_eax).svm_rev()
     }
 
     /// How many address-space identifiers there are, the host's included.
@@ -179,6 +110,36 @@ impl Capabilities {
     #[must_use]
     pub const fn features(&self) -> SvmFeatures {
         SvmFeatures::from_bits(self.cpuid.leaf_8000_000a_edx)
+    }
+
+    /// More features of SVM.
+    #[must_use]
+    pub const fn extended_features(&self) -> SvmExtendedFeatures {
+        SvmExtendedFeatures::from_bits(self.cpuid.leaf_8000_000a_ecx)
+    }
+
+    /// Features of memory encryption.
+    #[must_use]
+    pub const fn encryption(&self) -> EncryptionFeatures {
+        EncryptionFeatures::from_bits(self.cpuid.leaf_8000_001f_eax)
+    }
+
+    /// Where the C-bit is, and what memory encryption costs.
+    #[must_use]
+    pub const fn encryption_parameters(&self) -> EncryptionParameters {
+        EncryptionParameters::from_bits(self.cpuid.leaf_8000_001f_ebx)
+    }
+
+    /// NumEncryptedGuests: how many encrypted guests there can be, which is the highest ASID of one.
+    #[must_use]
+    pub const fn encrypted_guests(&self) -> u32 {
+        self.cpuid.leaf_8000_001f_ecx
+    }
+
+    /// MinSevNoEsAsid: the lowest ASID of a guest with SEV and without SEV-ES.
+    #[must_use]
+    pub const fn min_sev_no_es_asid(&self) -> u32 {
+        self.cpuid.leaf_8000_001f_edx
     }
 
     /// Bits in a physical address.
@@ -284,7 +245,8 @@ impl VmCr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
+    use super::{Capabilities, RawCpuid, Unsupported};
+    use crate::cpuid::SvmFeatures;
     use crate::vm_cr::VmCr;
 
     const SVM: RawCpuid = RawCpuid {
@@ -296,7 +258,12 @@ mod tests {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 16,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 1,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     };
 
     #[test]
@@ -326,18 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn feature_bits_are_where_the_manual_has_them() {
-        let bochs = SvmFeatures::from_bits(0x44f);
-        assert!(bochs.np() && bochs.lbr_virt() && bochs.svml() && bochs.nrips());
-        assert!(bochs.flush_by_asid() && bochs.pause_filter() && !bochs.vmcb_clean() && !bochs.decode_assists());
-        let qemu = SvmFeatures::from_bits(0x1001_0001);
-        assert!(qemu.np() && qemu.vgif() && qemu.nested_virt_vmcb_addr_chk());
-        assert!(SvmFeatures::from_bits(1 << 13).avic() && SvmFeatures::from_bits(1 << 15).vmsave_virt());
-        assert!(SvmFeatures::from_bits(1 << 23).host_mce_override() && SvmFeatures::from_bits(1 << 25).vnmi());
-        assert!(SvmFeatures::from_bits(1 << 30).idle_hlt_intercept());
-    }
-
-    #[test]
     fn bits_for_guests_follow_from_cpuid() {
         let plain = Capabilities::new(SVM).unwrap();
         assert_eq!((plain.guest_cr4(), plain.guest_efer()), (0x7ff, 0x501));
@@ -354,5 +309,22 @@ mod tests {
         .unwrap();
         assert_eq!((all.guest_cr4(), all.guest_efer()), (0x37_1fff, 0xcd01));
         assert_eq!((all.physical_width(), all.has_1g_pages()), (36, true));
+    }
+    #[test]
+    fn encryption_is_described() {
+        // C-bit 51, 5 bits of addresses less, 4 VMPLs, 509 ASIDs, of which 5 to 509 need no SEV-ES.
+        let snp = Capabilities::new(RawCpuid {
+            leaf_8000_001f_eax: 0x0101_fd3f,
+            leaf_8000_001f_ebx: 0x4173,
+            leaf_8000_001f_ecx: 509,
+            leaf_8000_001f_edx: 5,
+            ..SVM
+        })
+        .unwrap();
+        assert!(snp.encryption().sev_snp() && snp.encryption().vmpl() && !snp.encryption().secure_avic());
+        let parameters = snp.encryption_parameters();
+        assert_eq!((parameters.cbit_position(), parameters.phys_addr_reduction(), parameters.num_vmpl()), (51, 5, 4));
+        assert_eq!((snp.encrypted_guests(), snp.min_sev_no_es_asid()), (509, 5));
+        assert!(!snp.extended_features().x2avic_ext());
     }
 }

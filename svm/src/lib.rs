@@ -31,6 +31,7 @@ mod asid;
 mod capability;
 mod cpl;
 mod dump;
+mod cpuid;
 mod exit;
 mod exit_code;
 mod exit_info;
@@ -69,6 +70,8 @@ pub use capability::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
 pub use dump::{
     DumpDifference, DumpEntry, DumpLayout, GhcbDump, PageDump, ParseDumpError, ParseDumpErrorKind, VmcbDump, VmsaDump,
 };
+pub use capability::{Capabilities, RawCpuid, Unsupported};
+pub use cpuid::{EncryptionFeatures, EncryptionParameters, SvmExtendedFeatures, SvmFeatures, SvmRevision};
 pub use exit::SvmExit;
 pub use exit_code::ExitCode;
 pub use exit_info::{IoioInfo, MoveInfo, NpfInfo};

@@ -258,7 +258,12 @@ impl RawCpuid {
         if has(0x8000_000a) {
             let leaf = cpuid_count(0x8000_000a, 0);
             (raw.leaf_8000_000a_eax, raw.leaf_8000_000a_ebx) = (leaf.eax, leaf.ebx);
-            raw.leaf_8000_000a_edx = leaf.edx;
+            (raw.leaf_8000_000a_ecx, raw.leaf_8000_000a_edx) = (leaf.ecx, leaf.edx);
+        }
+        if has(0x8000_001f) {
+            let leaf = cpuid_count(0x8000_001f, 0);
+            (raw.leaf_8000_001f_eax, raw.leaf_8000_001f_ebx) = (leaf.eax, leaf.ebx);
+            (raw.leaf_8000_001f_ecx, raw.leaf_8000_001f_edx) = (leaf.ecx, leaf.edx);
         }
         raw
     }

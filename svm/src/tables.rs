@@ -1,6 +1,6 @@
 //! All tables of encodings of SVM, row by row.
 
-use x86_virt_core::{TableRow, code_rows, register_rows};
+use x86_virt_core::{TableRow, code_rows};
 
 use crate::capability::SvmFeatures;
 use crate::vmcb::{EventType, layout_rows};
@@ -9,5 +9,11 @@ use crate::vmcb::{EventType, layout_rows};
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     register_rows::<SvmFeatures>("svm_feature", "CPUID 8000000AH, EDX", visit);
     layout_rows(visit);
+use crate::cpuid::cpuid_rows;
+use crate::vmcb::EventType;
+
+/// Visits every row of every table.
+pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
+    cpuid_rows(visit);
     code_rows("svm_event_type", "", EventType::ALL, visit);
 }
