@@ -28,6 +28,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod asid;
+mod avic;
 mod capability;
 mod cpl;
 mod dump;
@@ -69,6 +70,8 @@ mod fake;
 pub use capability::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
 pub use dump::{
     DumpDifference, DumpEntry, DumpLayout, GhcbDump, PageDump, ParseDumpError, ParseDumpErrorKind, VmcbDump, VmsaDump,
+pub use avic::{
+    AvicDoorbell, AvicIpiFailure, AvicLogicalEntry, AvicPhysicalEntry, AvicPhysicalTable, AvicRegister, AvicWrite,
 };
 pub use capability::{Capabilities, RawCpuid, Unsupported};
 pub use cpuid::{EncryptionFeatures, EncryptionParameters, SvmExtendedFeatures, SvmFeatures, SvmRevision};

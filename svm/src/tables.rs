@@ -9,11 +9,13 @@ use crate::vmcb::{EventType, layout_rows};
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     register_rows::<SvmFeatures>("svm_feature", "CPUID 8000000AH, EDX", visit);
     layout_rows(visit);
+use crate::avic::avic_rows;
 use crate::cpuid::cpuid_rows;
 use crate::vmcb::EventType;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     cpuid_rows(visit);
+    avic_rows(visit);
     code_rows("svm_event_type", "", EventType::ALL, visit);
 }
