@@ -32,7 +32,21 @@ pub struct SvmExit {
 
 impl fmt::Display for SvmExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({:#x}, {:#x})", self.code, self.info1, self.info2)
+        match self.code.name() {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "{:#x}", self.code.into_bits())?,
+        }
+        write!(f, " ({:#x}, {:#x})", self.info1, self.info2)
+    }
+}
+
+#[cfg(feature = "arbitrary")]
+impl<'a> x86_virt_core::arbitrary::Arbitrary<'a> for SvmExit {
+    fn arbitrary(
+        bytes: &mut x86_virt_core::arbitrary::Unstructured<'a>,
+    ) -> Result<Self, x86_virt_core::arbitrary::Error> {
+        let (code, info1, info2) = x86_virt_core::arbitrary::Arbitrary::arbitrary(bytes)?;
+        Ok(Self { code, info1, info2 })
     }
 }
 
@@ -89,7 +103,7 @@ pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Opt
         ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), guest, decode),
         ExitCode::MSR => msr(exit.info1, guest.gprs),
         ExitCode::NPF => nested_fault(exit),
-        code => match code.get() {
+        code => match code.into_bits() {
             0x00..=0x1f => control_register(exit, guest, decode),
             0x20..=0x3f => debug_register(exit, guest, decode),
             0x40..=0x5f => exception(exit, guest),
@@ -100,7 +114,7 @@ pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Opt
 
 fn io(info: IoioInfo, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     let Some(size) = info.size() else { return ExitKind::Vendor };
-    let string = info.string().then(|| {
+    let string = info.str().then(|| {
         // Bochs has no decode assists, but says the address size.
         let is_complete = guest.has_decode_assists && info.address_size().is_some();
         let decoded = if is_complete { None } else { decode().and_then(|instruction| instruction.string) };
@@ -110,10 +124,10 @@ fn io(info: IoioInfo, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruct
             .unwrap_or(guest.default_address_size);
         let segment = match info.direction() {
             IoDirection::In => SegmentRegister::Es,
-            IoDirection::Out if guest.has_decode_assists => SegmentRegister::from_number(u64::from(info.segment())),
+            IoDirection::Out if guest.has_decode_assists => SegmentRegister::from_number(u64::from(info.seg())),
             IoDirection::Out => decoded.map_or(SegmentRegister::Ds, |operand| operand.segment),
         };
-        StringIo { repeat: info.repeat(), address_size, segment }
+        StringIo { repeat: info.rep(), address_size, segment }
     });
     ExitKind::Io(Io { port: info.port(), size, direction: info.direction(), string })
 }
@@ -143,7 +157,7 @@ fn nested_fault(exit: SvmExit) -> ExitKind {
 /// The other operand of an access to a control or debug register. The processor reports those of MOV only.
 fn operand(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> Option<RegisterOperand> {
     let info = MoveInfo::from_bits(exit.info1);
-    let is_debug_register = exit.code.get() >= 0x20;
+    let is_debug_register = exit.code.into_bits() >= 0x20;
     if guest.has_decode_assists && (info.is_move() || is_debug_register) {
         Some(RegisterOperand::Move(Gpr::from_number(u64::from(info.gpr()))))
     } else {
@@ -158,10 +172,10 @@ fn access(code: u64, gpr: Gpr) -> RegisterAccess {
 
 /// What a decoder does not know, such as SMSW, stays with the vendor.
 fn control_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
-    let register = ControlRegister::from_number(exit.code.get() & 0xf);
+    let register = ControlRegister::from_number(exit.code.into_bits() & 0xf);
     let access = match (register, operand(exit, guest, decode)) {
         (Some(register), Some(RegisterOperand::Move(gpr))) => {
-            ControlRegisterAccess::Move { register, access: access(exit.code.get(), gpr) }
+            ControlRegisterAccess::Move { register, access: access(exit.code.into_bits(), gpr) }
         }
         (_, Some(RegisterOperand::Clts)) => ControlRegisterAccess::Clts,
         (_, Some(RegisterOperand::Lmsw(source))) => ControlRegisterAccess::Lmsw { source },
@@ -171,10 +185,10 @@ fn control_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Op
 }
 
 fn debug_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
-    let [number, ..] = exit.code.get().to_le_bytes();
+    let [number, ..] = exit.code.into_bits().to_le_bytes();
     match operand(exit, guest, decode) {
         Some(RegisterOperand::Move(gpr)) => {
-            ExitKind::DebugRegister { number: number & 0xf, access: access(exit.code.get(), gpr) }
+            ExitKind::DebugRegister { number: number & 0xf, access: access(exit.code.into_bits(), gpr) }
         }
         _ => ExitKind::Vendor,
     }
@@ -182,7 +196,7 @@ fn debug_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Opti
 
 /// AMD APM vol. 2, section 15.12, "Exception Intercepts": EXITINFO1 is the error code, EXITINFO2 the address of a #PF.
 fn exception(exit: SvmExit, guest: Guest<'_>) -> ExitKind {
-    let [code, ..] = exit.code.get().to_le_bytes();
+    let [code, ..] = exit.code.into_bits().to_le_bytes();
     let vector = code & 0x1f;
     let [a, b, c, d, ..] = exit.info1.to_le_bytes();
     let has_code = guest.is_protected && Exception::pushes_error_code(vector);

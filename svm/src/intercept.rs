@@ -1,7 +1,14 @@
 //! Intercepts: which events and instructions end a run.
 
-use crate::exit_code::ExitCode;
+mod table;
+
+use core::fmt;
+
 use x86_virt_core::VcpuConfig;
+
+use crate::exit_code::ExitCode;
+
+pub(crate) use table::intercept_rows;
 
 /// Words of intercept vectors in the VMCB.
 const WORDS: usize = 6;
@@ -16,8 +23,9 @@ const WORDS: usize = 6;
 /// let set = InterceptSet::NONE.with(ExitCode::VMRUN).with(ExitCode::HLT);
 /// assert!(set.contains(ExitCode::HLT) && !set.contains(ExitCode::NPF));
 /// assert_eq!(set.words(), [0, 0, 0, 1 << 24, 1, 0]);
+/// assert_eq!(set.to_string(), "HLT VMRUN");
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InterceptSet([u32; WORDS]);
 
 impl InterceptSet {
@@ -60,9 +68,22 @@ impl InterceptSet {
         self.position(code).is_some_and(|(word, bit)| *word & bit != 0)
     }
 
+    /// The codes in the set, in ascending order. A bit that is no intercept's is a code without a name.
+    ///
+    /// ```
+    /// use x86_virt_svm::{ExitCode, InterceptSet};
+    ///
+    /// let set = InterceptSet::NONE.with(ExitCode::NPF).with(ExitCode::HLT).with(ExitCode::CPUID);
+    /// assert!(set.iter().eq([ExitCode::CPUID, ExitCode::HLT]));
+    /// ```
+    pub fn iter(self) -> impl Iterator<Item = ExitCode> {
+        const BITS: u64 = 32 * 6;
+        (0..BITS).map(ExitCode::from_bits).filter(move |&code| self.contains(code))
+    }
+
     fn position(&mut self, code: ExitCode) -> Option<(&mut u32, u32)> {
-        let word = self.0.get_mut(usize::try_from(code.get() / 32).ok()?)?;
-        Some((word, 1 << (code.get() % 32)))
+        let word = self.0.get_mut(usize::try_from(code.into_bits() / 32).ok()?)?;
+        Some((word, 1 << (code.into_bits() % 32)))
     }
 
     /// What ends a run in any case. A guest that executed the instructions itself would change the host, or they are not
@@ -135,8 +156,44 @@ impl InterceptSet {
     }
 }
 
+impl fmt::Display for InterceptSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for code in self.iter() {
+            f.write_str(separator)?;
+            match code.name() {
+                Some(name) => f.write_str(name)?,
+                None => write!(f, "{:#x}", code.into_bits())?,
+            }
+            separator = " ";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for InterceptSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InterceptSet({self})")
+    }
+}
+
+#[cfg(feature = "arbitrary")]
+impl<'a> x86_virt_core::arbitrary::Arbitrary<'a> for InterceptSet {
+    fn arbitrary(
+        bytes: &mut x86_virt_core::arbitrary::Unstructured<'a>,
+    ) -> Result<Self, x86_virt_core::arbitrary::Error> {
+        x86_virt_core::arbitrary::Arbitrary::arbitrary(bytes).map(Self::from_words)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::ToString;
+
+    use proptest::prelude::*;
     use x86_virt_core::{Intercepts, VcpuConfig};
 
     use super::InterceptSet;
@@ -185,6 +242,22 @@ mod tests {
         let most = InterceptSet::of(&VcpuConfig::new().with_intercepts(all));
         for code in [ExitCode::HLT, ExitCode::PAUSE, ExitCode::RDTSCP, ExitCode::CR3_READ, ExitCode::INVLPG] {
             assert!(most.contains(code), "{code}");
+        }
+    }
+    #[test]
+    fn text_names_the_bits() {
+        let set = InterceptSet::from_words([1, 0, 1 << 14, 0, 0, 1 << 6 | 1 << 7]);
+        assert_eq!(set.to_string(), "CR0_READ EXCP_PF IDLE_HLT 0xa7");
+        assert_eq!(format!("{:?}", InterceptSet::NONE.with(ExitCode::NMI)), "InterceptSet(NMI)");
+    }
+
+    proptest! {
+        #[test]
+        fn codes_and_words_are_the_same_set(words: [u32; 6]) {
+            let set = InterceptSet::from_words(words);
+            prop_assert_eq!(set.words(), words);
+            prop_assert_eq!(set.iter().fold(InterceptSet::NONE, InterceptSet::with), set);
+            prop_assert!(set.iter().all(|code| set.contains(code) && !set.without(code).contains(code)));
         }
     }
 }

@@ -76,8 +76,11 @@ pub use avic::{
 pub use capability::{Capabilities, RawCpuid, Unsupported};
 pub use cpuid::{EncryptionFeatures, EncryptionParameters, SvmExtendedFeatures, SvmFeatures, SvmRevision};
 pub use exit::SvmExit;
-pub use exit_code::ExitCode;
-pub use exit_info::{IoioInfo, MoveInfo, NpfInfo};
+pub use exit_code::{ExitCode, SoftwareExitCode, VcErrorCode};
+pub use exit_info::{
+    AvicAccessInfo, AvicEoiInfo, AvicIcr, AvicIpiInfo, ExceptionInfo, ExitInfo, IoioInfo, MoveDrInfo, MoveInfo,
+    MsrInfo, NpfInfo, SmiInfo, SwintInfo, TaskSwitchInfo, TaskSwitchTarget,
+};
 #[cfg(target_arch = "x86_64")]
 pub use feature::has_svm;
 pub use intercept::InterceptSet;

@@ -44,11 +44,11 @@ fn every_code_has_a_kind() {
     for code in (0..0x500).chain(0xffff_fff0..=0xffff_ffff).chain(u64::MAX - 8..=u64::MAX) {
         for guest in [PLAIN, ASSISTED] {
             for info1 in [0, 1, 0x10, u64::MAX] {
-                let _ = kind(exit(ExitCode::new(code), info1, 0), guest, || None);
+                let _ = kind(exit(ExitCode::from_bits(code), info1, 0), guest, || None);
             }
         }
     }
-    assert_eq!(kind(exit(ExitCode::new(0x1234), 0, 0), PLAIN, not_decoded), ExitKind::Vendor);
+    assert_eq!(kind(exit(ExitCode::from_bits(0x1234), 0, 0), PLAIN, not_decoded), ExitKind::Vendor);
 }
 
 #[test]
@@ -142,4 +142,10 @@ fn exceptions_have_codes_in_protected_mode() {
     let real = Guest { is_protected: false, ..PLAIN };
     assert_eq!(kind(exit(ExitCode::EXCP_GP, 0, 0), real, not_decoded), expected(13, None, None));
     assert_eq!(kind(exit(ExitCode::EXCP_UD, 7, 0), PLAIN, not_decoded), expected(6, None, None));
+}
+
+#[test]
+fn text_has_the_name_or_the_number() {
+    assert_eq!(exit(ExitCode::INTR, 0, 0).to_string(), "INTR (0x0, 0x0)");
+    assert_eq!(exit(ExitCode::from_bits(0x404), 1, 2).to_string(), "0x404 (0x1, 0x2)");
 }
