@@ -38,12 +38,14 @@ mod exit_code;
 mod exit_info;
 mod feature;
 pub mod ghcb;
+mod ghcb_msr;
 #[cfg(target_arch = "x86_64")]
 mod guest;
 #[cfg(target_arch = "x86_64")]
 mod instructions;
 mod intercept;
 mod iopm;
+mod msr;
 mod msrpm;
 mod nmi;
 #[cfg(target_arch = "x86_64")]
@@ -55,14 +57,17 @@ mod register;
 mod root;
 #[cfg(target_arch = "x86_64")]
 mod run;
+mod sev;
 #[cfg(target_arch = "x86_64")]
 mod switch;
 mod tables;
+mod tsc_ratio;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
 mod vm_cr;
 pub mod vmcb;
 pub mod vmsa;
+mod vmgexit;
 
 #[cfg(test)]
 mod fake;
@@ -83,14 +88,19 @@ pub use exit_info::{
 };
 #[cfg(target_arch = "x86_64")]
 pub use feature::has_svm;
+pub use ghcb_msr::{GhcbInfo, GhcbMsr};
 pub use intercept::InterceptSet;
+pub use msr::{Ignne, RmpConfiguration, SecureAvicControl, SmmCtl, SvmMsr, VmpageFlush};
 #[cfg(target_arch = "x86_64")]
 pub use parked::{LoadError, LoadRefused, ParkedVcpu};
 #[cfg(target_arch = "x86_64")]
 pub use root::{EnterError, SvmRoot};
 #[cfg(target_arch = "x86_64")]
 pub use run::EntryError;
+pub use sev::{AllowedSevFeatures, SevFeatures, SevStatus};
 pub use tables::for_each_row;
+pub use tsc_ratio::TscRatio;
 #[cfg(target_arch = "x86_64")]
 pub use vcpu::{CreateError, SvmVcpu};
 pub use vm_cr::VmCr;
+pub use vmgexit::VmgexitCode;

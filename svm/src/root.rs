@@ -7,7 +7,8 @@ use x86_virt_npt::{NptFormat, Pat};
 use crate::asid::Asids;
 use crate::capability::{Capabilities, RawCpuid, Unsupported};
 use crate::instructions;
-use crate::vm_cr::{VM_CR, VM_HSAVE_PA, VmCr};
+use crate::msr::SvmMsr;
+use crate::vm_cr::VmCr;
 
 /// SVM is on, on the processor that the holder is pinned to, for as long as this exists.
 ///
@@ -62,7 +63,7 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let host = Host::new(pin);
         let capabilities = Capabilities::new(RawCpuid::read())?;
         // SAFETY: every processor with SVM has VM_CR: AMD APM vol. 2, section 15.30.1, "VM_CR MSR (C001_0114h)".
-        let vm_cr = VmCr::from_bits(unsafe { host.msr(VM_CR) });
+        let vm_cr = VmCr::from_bits(unsafe { host.msr(SvmMsr::VM_CR.into_bits()) });
         let allowed = vm_cr.allow_svm()?;
         let efer = efer(host);
         if efer.svme() {
@@ -72,14 +73,14 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let host_state = Frame::zeroed(&frames, 1)?;
         if allowed != vm_cr {
             // SAFETY: SVMDIS is not locked; clearing it only lets EFER.SVME be set.
-            unsafe { host.set_msr(VM_CR, allowed.into_bits()) };
+            unsafe { host.set_msr(SvmMsr::VM_CR.into_bits(), allowed.into_bits()) };
         }
         // SAFETY: SVM is supported and not disabled. Nothing but its instructions depends on the bit.
         unsafe { host.set_msr(x86::msr::IA32_EFER, efer.with_svme(true).into_bits()) };
         // SAFETY: every processor with SVM has the MSR.
-        let previous_hsave = unsafe { host.msr(VM_HSAVE_PA) };
+        let previous_hsave = unsafe { host.msr(SvmMsr::VM_HSAVE_PA.into_bits()) };
         // SAFETY: an aligned frame that is ours until `drop` has put the previous address back.
-        unsafe { host.set_msr(VM_HSAVE_PA, save_area.hpa().get()) };
+        unsafe { host.set_msr(SvmMsr::VM_HSAVE_PA.into_bits(), save_area.hpa().get()) };
         let mut processor = Processor {
             capabilities,
             asids: Asids::new(capabilities.asids()),
@@ -183,13 +184,13 @@ impl<A: Frames> Drop for SvmRoot<'_, A> {
     #[expect(unsafe_code, reason = "writes EFER and VM_HSAVE_PA")]
     fn drop(&mut self) {
         // SAFETY: no VMRUN executes any more, since virtual processors borrow the root; the value was in the MSR before.
-        unsafe { self.host.set_msr(VM_HSAVE_PA, self.previous_hsave) };
+        unsafe { self.host.set_msr(SvmMsr::VM_HSAVE_PA.into_bits(), self.previous_hsave) };
         let efer = efer(self.host).with_svme(false);
         // SAFETY: the bit was 0 before, and the global interrupt flag is 1 outside of the world switch.
         unsafe { self.host.set_msr(x86::msr::IA32_EFER, efer.into_bits()) };
         if let Some(vm_cr) = self.previous_vm_cr {
             // SAFETY: the value that the register had; `enter` could write it, so it is not locked.
-            unsafe { self.host.set_msr(VM_CR, vm_cr.into_bits()) };
+            unsafe { self.host.set_msr(SvmMsr::VM_CR.into_bits(), vm_cr.into_bits()) };
         }
     }
 }

@@ -1,13 +1,6 @@
-//! MSRs of SVM.
+//! VM_CR.
 
 use x86_virt_core::register;
-
-/// Number of VM_CR.
-pub(crate) const VM_CR: u32 = 0xc001_0114;
-/// Number of VM_HSAVE_PA: the physical address of the host save area.
-///
-/// AMD APM vol. 2, section 15.30.4, "VM_HSAVE_PA MSR (C001_0117h)".
-pub(crate) const VM_HSAVE_PA: u32 = 0xc001_0117;
 
 register! {
     /// VM_CR: global controls of SVM.
