@@ -66,7 +66,9 @@ macro_rules! codes {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self.name() {
                     Some(name) => f.pad(name),
-                    None => core::fmt::Display::fmt(&self.0, f),
+                    // Short codes are listed in decimal by the manuals, long ones in hexadecimal.
+                    None if $bits::BITS <= 16 => core::fmt::Display::fmt(&self.0, f),
+                    None => write!(f, "{:#x}", self.0),
                 }
             }
         }

@@ -31,8 +31,8 @@ mod asid;
 mod avic;
 mod capability;
 mod cpl;
-mod dump;
 mod cpuid;
+mod dump;
 mod exit;
 mod exit_code;
 mod exit_info;
@@ -66,20 +66,20 @@ mod tsc_ratio;
 mod vcpu;
 mod vm_cr;
 pub mod vmcb;
-pub mod vmsa;
 mod vmgexit;
+pub mod vmsa;
 
 #[cfg(test)]
 mod fake;
 
-pub use capability::{Capabilities, RawCpuid, SvmFeatures, Unsupported};
-pub use dump::{
-    DumpDifference, DumpEntry, DumpLayout, GhcbDump, PageDump, ParseDumpError, ParseDumpErrorKind, VmcbDump, VmsaDump,
 pub use avic::{
     AvicDoorbell, AvicIpiFailure, AvicLogicalEntry, AvicPhysicalEntry, AvicPhysicalTable, AvicRegister, AvicWrite,
 };
 pub use capability::{Capabilities, RawCpuid, Unsupported};
 pub use cpuid::{EncryptionFeatures, EncryptionParameters, SvmExtendedFeatures, SvmFeatures, SvmRevision};
+pub use dump::{
+    DumpDifference, DumpEntry, DumpLayout, GhcbDump, PageDump, ParseDumpError, ParseDumpErrorKind, VmcbDump, VmsaDump,
+};
 pub use exit::SvmExit;
 pub use exit_code::{ExitCode, SoftwareExitCode, VcErrorCode};
 pub use exit_info::{

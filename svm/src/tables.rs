@@ -2,13 +2,6 @@
 
 use x86_virt_core::{TableRow, code_rows};
 
-use crate::capability::SvmFeatures;
-use crate::vmcb::{EventType, layout_rows};
-
-/// Visits every row of every table.
-pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
-    register_rows::<SvmFeatures>("svm_feature", "CPUID 8000000AH, EDX", visit);
-    layout_rows(visit);
 use crate::avic::avic_rows;
 use crate::cpuid::cpuid_rows;
 use crate::exit_code::exit_code_rows;
@@ -17,11 +10,12 @@ use crate::ghcb_msr::ghcb_msr_rows;
 use crate::intercept::intercept_rows;
 use crate::msr::msr_rows;
 use crate::sev::sev_rows;
-use crate::vmcb::EventType;
+use crate::vmcb::{EventType, layout_rows};
 use crate::vmgexit::vmgexit_rows;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
+    layout_rows(visit);
     exit_code_rows(visit);
     intercept_rows(visit);
     exit_info_rows(visit);

@@ -10,6 +10,7 @@ mod virtual_interrupt;
 use x86_virt_core::{Cr0, Cr4, Efer, Rflags};
 
 use crate::exit_code::ExitCode;
+use crate::sev::SevFeatures;
 use crate::vmcb::{EventInjection, VmcbSegment, area};
 
 pub use virtual_interrupt::VmsaVirtualInterrupt;
@@ -233,7 +234,7 @@ area! {
         /// RIP of the next instruction at the automatic exit. VMSA only.
         0x3a8..0x3b0 => pub GUEST_NRIP: u64, ReadOnly, NONE aka "guest_nrip" "next_rip";
         /// SEV features of the virtual processor. VMSA only.
-        0x3b0..0x3b8 => pub SEV_FEATURES: u64, ReadWrite, NONE aka "sev_features";
+        0x3b0..0x3b8 => pub SEV_FEATURES: SevFeatures, ReadWrite, NONE aka "sev_features";
         /// Virtual interrupts. VMSA only.
         0x3b8..0x3c0 => pub VINTR_CTRL: VmsaVirtualInterrupt, ReadWrite, NONE aka "vintr_ctrl" "v_intr_cntrl";
         /// EXITCODE of the automatic exit. VMSA only.

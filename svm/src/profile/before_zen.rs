@@ -20,7 +20,12 @@ pub const WINDSOR: Profile = Profile {
         leaf_8000_0008_eax: 0x3028,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x40,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -41,7 +46,12 @@ pub const BARCELONA: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x40,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 7,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -62,7 +72,12 @@ pub const DENEB: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x40,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0xf,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -83,7 +98,12 @@ pub const THUBAN: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x40,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x40f,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -104,7 +124,12 @@ pub const LLANO: Profile = Profile {
         leaf_8000_0008_eax: 0x3028,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x40,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x40f,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -125,7 +150,12 @@ pub const BOBCAT: Profile = Profile {
         leaf_8000_0008_eax: 0x3024,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 8,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x60f,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -146,7 +176,12 @@ pub const BULLDOZER: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x0001_0000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x14ff,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -167,7 +202,12 @@ pub const PILEDRIVER: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x0001_0000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x1cff,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -188,7 +228,12 @@ pub const STEAMROLLER: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x0001_0000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x1cff,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -209,7 +254,12 @@ pub const EXCAVATOR: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0001_bcff,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -230,7 +280,12 @@ pub const JAGUAR: Profile = Profile {
         leaf_8000_0008_eax: 0x3028,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 8,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x1cdf,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -251,6 +306,11 @@ pub const PUMA: Profile = Profile {
         leaf_8000_0008_eax: 0x3028,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 8,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x1cdf,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };

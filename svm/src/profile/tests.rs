@@ -2,7 +2,8 @@ use x86_virt_core::{Format, PageSize};
 use x86_virt_npt::{NptFormat, Pat};
 
 use super::{ALL, Profile, find};
-use crate::capability::{SvmFeatures, Unsupported};
+use crate::capability::Unsupported;
+use crate::cpuid::SvmFeatures;
 
 type Flag = fn(&SvmFeatures) -> bool;
 

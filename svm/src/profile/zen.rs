@@ -20,7 +20,12 @@ pub const SUMMIT_RIDGE: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0001_bcff,
+        leaf_8000_001f_eax: 7,
+        leaf_8000_001f_ebx: 0x16f,
+        leaf_8000_001f_ecx: 0xf,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -41,7 +46,12 @@ pub const NAPLES: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0001_bcff,
+        leaf_8000_001f_eax: 0xf,
+        leaf_8000_001f_ebx: 0x16f,
+        leaf_8000_001f_ecx: 0xf,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -62,7 +72,12 @@ pub const PINNACLE_RIDGE: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0001_bcff,
+        leaf_8000_001f_eax: 0xf,
+        leaf_8000_001f_ebx: 0x16f,
+        leaf_8000_001f_ecx: 0xf,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -83,7 +98,12 @@ pub const DHYANA: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0001_bcff,
+        leaf_8000_001f_eax: 0,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -104,7 +124,12 @@ pub const ROME: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0013_bcff,
+        leaf_8000_001f_eax: 0x0001_000f,
+        leaf_8000_001f_ebx: 0x16f,
+        leaf_8000_001f_ecx: 0x1fd,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -125,7 +150,12 @@ pub const MATISSE: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0013_bcff,
+        leaf_8000_001f_eax: 0x0001_000f,
+        leaf_8000_001f_ebx: 0x16f,
+        leaf_8000_001f_ecx: 0x1fd,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -146,7 +176,12 @@ pub const RENOIR: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x0013_bcff,
+        leaf_8000_001f_eax: 0x0001_000f,
+        leaf_8000_001f_ebx: 0x12f,
+        leaf_8000_001f_ecx: 0xe,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -167,7 +202,12 @@ pub const MILAN: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x119b_9cff,
+        leaf_8000_001f_eax: 0x0001_fc3f,
+        leaf_8000_001f_ebx: 0x4173,
+        leaf_8000_001f_ecx: 0x1fd,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -188,7 +228,12 @@ pub const VERMEER: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x101b_bcff,
+        leaf_8000_001f_eax: 0x0001_780f,
+        leaf_8000_001f_ebx: 0x173,
+        leaf_8000_001f_ecx: 0x1fd,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -209,7 +254,12 @@ pub const CEZANNE: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x101b_bcff,
+        leaf_8000_001f_eax: 0x0001_780f,
+        leaf_8000_001f_ebx: 0,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -230,7 +280,12 @@ pub const GENOA: Profile = Profile {
         leaf_8000_0008_eax: 0x3934,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x1fbf_bcff,
+        leaf_8000_001f_eax: 0x030f_ffeb,
+        leaf_8000_001f_ebx: 0x41b3,
+        leaf_8000_001f_ecx: 0x3ee,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -251,7 +306,12 @@ pub const BERGAMO: Profile = Profile {
         leaf_8000_0008_eax: 0x3934,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x1fbf_bcff,
+        leaf_8000_001f_eax: 0x030f_fffb,
+        leaf_8000_001f_ebx: 0x41b3,
+        leaf_8000_001f_ecx: 0x3ee,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -272,7 +332,12 @@ pub const RAPHAEL: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0x1ebf_bcff,
+        leaf_8000_001f_eax: 1,
+        leaf_8000_001f_ebx: 0xb3,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -293,7 +358,12 @@ pub const TURIN: Profile = Profile {
         leaf_8000_0008_eax: 0x3934,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0xffbf_bdff,
+        leaf_8000_001f_eax: 0xcfff_fffb,
+        leaf_8000_001f_ebx: 0x41b3,
+        leaf_8000_001f_ecx: 0x3ee,
+        leaf_8000_001f_edx: 1,
     },
 };
 
@@ -314,7 +384,12 @@ pub const GRANITE_RIDGE: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0xfebb_9dff,
+        leaf_8000_001f_eax: 1,
+        leaf_8000_001f_ebx: 0xb3,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };
 
@@ -335,6 +410,11 @@ pub const STRIX_POINT: Profile = Profile {
         leaf_8000_0008_eax: 0x3030,
         leaf_8000_000a_eax: 1,
         leaf_8000_000a_ebx: 0x8000,
+        leaf_8000_000a_ecx: 0,
         leaf_8000_000a_edx: 0xfebf_bdff,
+        leaf_8000_001f_eax: 1,
+        leaf_8000_001f_ebx: 0xb3,
+        leaf_8000_001f_ecx: 0,
+        leaf_8000_001f_edx: 0,
     },
 };

@@ -2,7 +2,9 @@
 
 use x86_virt_core::{Gpa, Hpa};
 
+use crate::avic::AvicPhysicalTable;
 use crate::exit_code::ExitCode;
+use crate::sev::{AllowedSevFeatures, SevFeatures};
 use crate::vmcb::area;
 use crate::vmcb::{
     CleanBits, EventInjection, FetchedBytes, InterruptState, NestedControl, RapControl, TlbControl, UpdateIrr,
@@ -97,7 +99,7 @@ area! {
         /// Physical address of the AVIC logical table.
         0x0f0..0x0f8 => pub AVIC_LOGICAL_TABLE: Hpa, Owned, AVIC aka "avic_logical_id";
         /// Physical address of the AVIC physical table, and in bits 11:0 its last index.
-        0x0f8..0x100 => pub AVIC_PHYSICAL_TABLE: u64, Owned, AVIC aka "avic_physical_id";
+        0x0f8..0x100 => pub AVIC_PHYSICAL_TABLE: AvicPhysicalTable, Owned, AVIC aka "avic_physical_id";
         /// Reserved.
         0x100..0x108 => _reserved100: [u8; 8];
         /// Physical address of the VMSA.
@@ -115,9 +117,9 @@ area! {
         /// Bit 0: REQUESTED_IRR is to be taken (Secure AVIC).
         0x134..0x138 => pub UPDATE_IRR: UpdateIrr, Owned, NONE;
         /// Features that the guest may have on: bits 61:0, enable in bit 63.
-        0x138..0x140 => pub ALLOWED_SEV_FEATURES: u64, Owned, NONE aka "allowed_sev_features";
+        0x138..0x140 => pub ALLOWED_SEV_FEATURES: AllowedSevFeatures, Owned, NONE aka "allowed_sev_features";
         /// Features that the guest has on: bits 61:0.
-        0x140..0x148 => pub GUEST_SEV_FEATURES: u64, Owned, NONE aka "guest_sev_features";
+        0x140..0x148 => pub GUEST_SEV_FEATURES: SevFeatures, Owned, NONE aka "guest_sev_features";
         /// Reserved.
         0x148..0x150 => _reserved148: [u8; 8];
         /// Interrupts for the guest (Secure AVIC).

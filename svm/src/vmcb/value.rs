@@ -4,7 +4,9 @@ use core::fmt::{self, Write as _};
 
 use x86_virt_core::{Cr0, Cr4, Efer, Gpa, Hpa, Register, Rflags};
 
+use crate::avic::AvicPhysicalTable;
 use crate::exit_code::ExitCode;
+use crate::sev::{AllowedSevFeatures, SevFeatures};
 use crate::vmcb::{
     CleanBits, EventInjection, FetchedBytes, InterruptState, NestedControl, RapControl, TlbControl, UpdateIrr,
     VirtualExtensions, VirtualInterruptControl,
@@ -47,7 +49,7 @@ pub(crate) fn intercepts<const FIRST: u64>(bytes: &[u8], f: &mut fmt::Formatter<
     let word = u64::decode(&padded(bytes));
     let mut separator = "";
     for bit in (0..64).filter(|bit| word >> bit & 1 != 0) {
-        write!(f, "{separator}{}", ExitCode::new(FIRST + bit))?;
+        write!(f, "{separator}{}", ExitCode::from_bits(FIRST + bit))?;
         separator = " ";
     }
     Ok(())
@@ -125,7 +127,7 @@ macro_rules! registers {
 }
 
 registers! {
-    CleanBits Cr0 Cr4 Efer EventInjection FetchedBytes InterruptState NestedControl RapControl Rflags UpdateIrr
+    AllowedSevFeatures AvicPhysicalTable CleanBits Cr0 Cr4 Efer EventInjection FetchedBytes InterruptState NestedControl RapControl Rflags SevFeatures UpdateIrr
     VirtualExtensions VirtualInterruptControl VmsaVirtualInterrupt
 }
 
@@ -145,11 +147,11 @@ impl VmcbValue for TlbControl {
 
 impl VmcbValue for ExitCode {
     fn decode(bytes: &[u8]) -> Self {
-        Self::new(VmcbValue::decode(bytes))
+        Self::from_bits(VmcbValue::decode(bytes))
     }
 
     fn encode(&self, bytes: &mut [u8]) {
-        self.get().encode(bytes);
+        self.into_bits().encode(bytes);
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -233,7 +235,7 @@ mod tests {
             [0, 0, 0, 0, 0, 0x8],
         ]) {
             let code = u64::try_from(field.offset * 8 + 3).unwrap();
-            let name = crate::ExitCode::new(code);
+            let name = crate::ExitCode::from_bits(code);
             assert_eq!(Shown(field.show, &[8, 0]).to_string(), name.to_string(), "{}", field.name);
             assert_eq!(InterceptSet::NONE.with(name).words(), words);
         }
