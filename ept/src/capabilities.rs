@@ -2,6 +2,8 @@
 
 use x86_virt_core::register;
 
+use crate::tables::Note;
+
 register! {
     /// The value of the MSR `IA32_VMX_EPT_VPID_CAP`.
     ///
@@ -72,6 +74,29 @@ register! {
         _reserved54: u16,
     }
 }
+
+/// The other names of each field, in their order. The names of the parts of Linux that are of INVVPID count from bit 32.
+pub(crate) const NOTES: [Note; 19] = [
+    Note::of("EXECUTE_ONLY", &["VMX_EPT_EXECUTE_ONLY_BIT"]),
+    Note::of("PAGE_WALK_LENGTH_4", &["VMX_EPT_PAGE_WALK_4_BIT"]),
+    Note::of("PAGE_WALK_LENGTH_5", &["VMX_EPT_PAGE_WALK_5_BIT"]),
+    Note::of("TABLES_UNCACHEABLE", &["VMX_EPTP_UC_BIT"]),
+    Note::of("TABLES_WRITE_BACK", &["VMX_EPTP_WB_BIT"]),
+    Note::of("PAGES_2M", &["VMX_EPT_2MB_PAGE_BIT"]),
+    Note::of("PAGES_1G", &["VMX_EPT_1GB_PAGE_BIT"]),
+    Note::of("INVEPT", &["VMX_EPT_INVEPT_BIT"]),
+    Note::of("ACCESSED_DIRTY", &["VMX_EPT_AD_BIT"]),
+    Note::of("ADVANCED_VIOLATION_INFORMATION", &[]),
+    Note::of("SUPERVISOR_SHADOW_STACK", &[]),
+    Note::of("INVEPT_SINGLE_CONTEXT", &["VMX_EPT_EXTENT_CONTEXT_BIT"]),
+    Note::of("INVEPT_ALL_CONTEXTS", &["VMX_EPT_EXTENT_GLOBAL_BIT"]),
+    Note::of("INVVPID", &["VMX_VPID_INVVPID_BIT"]),
+    Note::of("INVVPID_INDIVIDUAL_ADDRESS", &["VMX_VPID_EXTENT_INDIVIDUAL_ADDR_BIT"]),
+    Note::of("INVVPID_SINGLE_CONTEXT", &["VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT"]),
+    Note::of("INVVPID_ALL_CONTEXTS", &["VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT"]),
+    Note::of("INVVPID_SINGLE_CONTEXT_RETAINING_GLOBALS", &["VMX_VPID_EXTENT_SINGLE_NON_GLOBAL_BIT"]),
+    Note::of("MAXIMUM_HLAT_PREFIX", &[]),
+];
 
 #[cfg(test)]
 mod tests {

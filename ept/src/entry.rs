@@ -3,11 +3,14 @@
 use x86_virt_core::register;
 use x86_virt_core::{Access, Hpa, MemoryType};
 
+use crate::tables::Note;
+
 register! {
     /// An entry of an extended page table, of any level.
     ///
     /// In an entry that refers to a table only READ, WRITE, EXECUTE, ACCESSED, EXECUTE_USER and the address mean something; bits 7
-    /// to 3 are reserved there, and bits 63 to 52 ignored.
+    /// to 3 are reserved there, and bits 63 to 52 ignored. What is reserved by level says
+    /// [`reserved_bits`](Self::reserved_bits).
     ///
     /// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism", tables 31-1 to 31-7.
     ///
@@ -104,6 +107,28 @@ impl EptEntry {
         self.with_memory_type_encoding(memory_type.encoding())
     }
 }
+
+const BOTH: &str = "both";
+const PAGE: &str = "page";
+
+/// Where each field means something, what it needs, and its other names.
+pub(crate) const NOTES: [Note; 15] = [
+    Note::of("READ", &["VMX_EPT_READABLE_MASK"]).group(BOTH),
+    Note::of("WRITE", &["VMX_EPT_WRITABLE_MASK"]).group(BOTH),
+    Note::of("EXECUTE", &["VMX_EPT_EXECUTABLE_MASK"]).group(BOTH),
+    Note::of("MEMORY_TYPE_ENCODING", &["VMX_EPT_MT_MASK", "VMX_EPT_MT_EPTE_SHIFT"]).group(PAGE),
+    Note::of("IGNORE_PAT", &["VMX_EPT_IPAT_BIT"]).group(PAGE),
+    Note::of("LARGE", &[]).group("2 MiB and 1 GiB page").requires("EPT_VPID_CAP.PAGES_2M or PAGES_1G"),
+    Note::of("ACCESSED", &["VMX_EPT_ACCESS_BIT"]).group(BOTH).requires("EPTP.ACCESSED_DIRTY"),
+    Note::of("DIRTY", &["VMX_EPT_DIRTY_BIT"]).group(PAGE).requires("EPTP.ACCESSED_DIRTY"),
+    Note::of("EXECUTE_USER", &["VMX_EPT_USER_EXECUTABLE_MASK"]).group(BOTH).requires("MODE_BASED_EXECUTE_CONTROL"),
+    Note::of("FRAME_NUMBER", &[]).group(BOTH),
+    Note::of("VERIFY_GUEST_PAGING", &[]).group(PAGE).requires("GUEST_PAGING_VERIFICATION"),
+    Note::of("PAGING_WRITE", &[]).group(PAGE).requires("EPT_PAGING_WRITE_CONTROL"),
+    Note::of("SUPERVISOR_SHADOW_STACK", &[]).group(PAGE).requires("EPTP.SUPERVISOR_SHADOW_STACK"),
+    Note::of("SUB_PAGE_WRITE", &[]).group("4 KiB page").requires("SUB_PAGE_WRITE_PERMISSIONS"),
+    Note::of("SUPPRESS_VE", &["VMX_EPT_SUPPRESS_VE_BIT"]).group("page or not present").requires("EPT_VIOLATION_VE"),
+];
 
 #[cfg(test)]
 mod tests {

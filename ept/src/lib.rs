@@ -3,16 +3,24 @@
 //! [`EptFormat`] makes an [`AddressSpace`](x86_virt_core::AddressSpace) one for VMX; [`Eptp`] is the pointer to its root.
 //! Citations are of the Intel Software Developer's Manual (SDM), edition of 2025 and later, where chapter 31 is "VMX Support
 //! for Address Translation".
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 mod capabilities;
 mod entry;
 mod eptp;
 mod format;
+mod hlat;
+mod level;
+mod misconfiguration;
+mod spp;
 mod tables;
 
 pub use capabilities::EptCapabilities;
 pub use entry::EptEntry;
-pub use eptp::Eptp;
+pub use eptp::{Eptp, InvalidEptp};
 pub use format::{EptFormat, EptUnsupported};
+pub use hlat::{HlatEntry, Hlatp};
+pub use level::EptLevel;
+pub use misconfiguration::{EptMisconfiguration, EptRules};
+pub use spp::{SppEntry, SppVector, Spptp, SubPage};
 pub use tables::for_each_row;
