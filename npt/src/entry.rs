@@ -22,7 +22,8 @@ register! {
         pub present: bool,
         /// Bit 1: R/W, data may be written.
         pub writable: bool,
-        /// Bit 2: U/S. Every access of a guest is one of a user, so it is set wherever a guest may go.
+        /// Bit 2: U/S. Every access of a guest is one of a user, so it is set wherever a guest may go. With guest mode execute
+        /// trap (GMET), instructions of a guest's supervisor mode cannot be fetched from such a page.
         pub user: bool,
         /// Bit 3: PWT, bit 0 of the PAT index.
         pub pwt: bool,
@@ -78,6 +79,24 @@ impl NptEntry {
         if self.no_execute() { access } else { access.union(Access::EXECUTE) }
     }
 
+    /// Whether, with guest mode execute trap (GMET), a fetch at privilege levels 0 to 2 of the guest from this page is a
+    /// nested page fault: it is a page of user mode, or of no instructions.
+    ///
+    /// AMD APM vol. 2, appendix B, "VMCB Layout", offset 090h.
+    #[must_use]
+    pub const fn traps_supervisor_fetch(self) -> bool {
+        self.user() || self.no_execute()
+    }
+
+    /// Whether, with supervisor shadow stack restrictions (SSSCheckEn), the page is a supervisor shadow stack: it has the
+    /// encoding of shadow-stack pages, D set and R/W clear.
+    ///
+    /// AMD APM vol. 2, appendix B, "VMCB Layout", offset 090h.
+    #[must_use]
+    pub const fn is_supervisor_shadow_stack(self) -> bool {
+        self.present() && self.dirty() && !self.writable()
+    }
+
     /// The index in the PAT that a page has, which is large or of 4 KiB.
     #[must_use]
     pub fn pat_index(self, is_large: bool) -> u8 {
@@ -86,9 +105,32 @@ impl NptEntry {
     }
 }
 
+/// The group, the requirement and other names of a field.
+pub(crate) fn note(field: &str) -> (&'static str, &'static str, &'static [&'static str]) {
+    match field {
+        "PRESENT" => ("both", "", &["PT_PRESENT_MASK"]),
+        "WRITABLE" => ("both", "", &["PT_WRITABLE_MASK"]),
+        "USER" => ("both", "", &["PT_USER_MASK"]),
+        "PWT" => ("both", "", &["PT_PWT_MASK"]),
+        "PCD" => ("both", "", &["PT_PCD_MASK"]),
+        "ACCESSED" => ("both", "", &["PT_ACCESSED_MASK"]),
+        "DIRTY" => ("page", "", &["PT_DIRTY_MASK"]),
+        "PAGE_SIZE_OR_PAT" => ("page", "", &["PT_PAGE_SIZE_MASK", "PT_PAT_MASK"]),
+        "GLOBAL" => ("page", "", &["PT_GLOBAL_MASK"]),
+        "FRAME_NUMBER" => ("both", "", &[]),
+        "PROTECTION_KEY" => ("page", "CR4.PKE of the host", &[]),
+        "NO_EXECUTE" => ("both", "EFER.NXE of the host", &["PT64_NX_MASK"]),
+        _ => ("", "", &[]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::NptEntry;
+    use proptest::prelude::any;
+    use proptest::{prop_assert_eq, proptest};
+    use x86_virt_core::{Hpa, Register};
+
+    use super::{NptEntry, note};
 
     type Flag = fn(&NptEntry) -> bool;
 
@@ -112,6 +154,36 @@ mod tests {
         }
         assert_eq!(NptEntry::from_bits(0xf << 59).protection_key(), 0xf);
         assert_eq!(NptEntry::from_bits(u64::MAX).hpa().get(), 0x000f_ffff_ffff_f000);
+    }
+
+    #[test]
+    fn there_is_a_note_on_every_field() {
+        assert_eq!(NptEntry::FIELDS.len(), 12);
+        assert!(NptEntry::FIELDS.iter().all(|field| !note(field.name).0.is_empty()));
+    }
+
+    #[test]
+    fn user_pages_trap_supervisor_fetches() {
+        let table = [(0x5, true), (0x7, true), (0x1, false), (1 << 63 | 0x1, true)];
+        for (bits, traps) in table {
+            assert_eq!(NptEntry::from_bits(bits).traps_supervisor_fetch(), traps, "{bits:#x}");
+        }
+    }
+
+    #[test]
+    fn dirty_pages_that_are_read_only_are_shadow_stacks() {
+        for (bits, is_shadow_stack) in [(0x45, true), (0x47, false), (0x05, false), (0x44, false)] {
+            assert_eq!(NptEntry::from_bits(bits).is_supervisor_shadow_stack(), is_shadow_stack, "{bits:#x}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_address_spills_into_no_other_field(bits in any::<u64>(), hpa in any::<u64>()) {
+            let entry = NptEntry::from_bits(bits).with_hpa(Hpa::new(hpa));
+            let address = 0x000f_ffff_ffff_f000;
+            prop_assert_eq!(entry.into_bits(), bits & !address | hpa & address);
+        }
     }
 
     #[test]

@@ -2,14 +2,20 @@
 //!
 //! [`NptFormat`] makes an [`AddressSpace`](x86_virt_core::AddressSpace) one for SVM. Citations are of the AMD64 Architecture
 //! Programmer's Manual (APM), volume 2, publication 24593, revision 3.42.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 mod entry;
 mod format;
+mod level;
+mod ncr3;
 mod pat;
+mod reserved;
 mod tables;
 
 pub use entry::NptEntry;
 pub use format::{NptFormat, NptUnsupported};
+pub use level::NptLevel;
+pub use ncr3::Ncr3;
 pub use pat::Pat;
+pub use reserved::NptRules;
 pub use tables::for_each_row;
