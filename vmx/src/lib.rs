@@ -17,9 +17,9 @@ mod exit;
 mod feature;
 pub mod field;
 mod instruction_error;
-pub mod profile;
 mod invept;
 mod invvpid;
+pub mod profile;
 mod setup;
 mod tables;
 #[cfg(test)]
