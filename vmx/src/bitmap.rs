@@ -16,6 +16,21 @@ pub struct MsrBitmaps<A: Frames> {
     frame: Frame<A>,
 }
 
+/// Bits, and so MSRs, of one bitmap.
+const MSR_BITS: u32 = 0x2000;
+
+/// The layout of the MSR bitmaps.
+pub(crate) const MSR_PARTS: [(&str, usize, u32); 4] = [
+    ("READ_LOW_MSRS", 0, MSR_BITS),
+    ("READ_HIGH_MSRS", HIGH_OFFSET, MSR_BITS),
+    ("WRITE_LOW_MSRS", WRITE_OFFSET, MSR_BITS),
+    ("WRITE_HIGH_MSRS", WRITE_OFFSET + HIGH_OFFSET, MSR_BITS),
+];
+
+/// The layout of the I/O bitmaps, each of which is a page.
+pub(crate) const IO_PARTS: [(&str, usize, u32); 2] =
+    [("BITMAP_A_PORTS_0000_7FFF", 0, 0x8000), ("BITMAP_B_PORTS_8000_FFFF", FRAME_BYTES, 0x8000)];
+
 /// Byte and bit of the read access to `msr`; that of the write access is [`WRITE_OFFSET`] bytes further.
 fn msr_position(msr: u32) -> Option<(usize, u8)> {
     const LOW: RangeInclusive<u32> = 0..=0x1fff;
@@ -23,13 +38,16 @@ fn msr_position(msr: u32) -> Option<(usize, u8)> {
     let start = if LOW.contains(&msr) {
         0
     } else if HIGH.contains(&msr) {
-        0x400
+        HIGH_OFFSET
     } else {
         return None;
     };
     let index = usize::try_from(msr & 0x1fff).ok()?;
     Some((start + index / 8, 1 << (index % 8)))
 }
+
+/// Distance from the bitmap for low MSRs to that for high ones.
+const HIGH_OFFSET: usize = 0x400;
 
 /// Distance from the bitmaps for reads to those for writes.
 const WRITE_OFFSET: usize = 0x800;

@@ -20,6 +20,7 @@ mod instruction_error;
 mod invept;
 mod invvpid;
 pub mod profile;
+mod memory;
 mod setup;
 mod tables;
 #[cfg(test)]
@@ -72,6 +73,12 @@ pub use exit::{
 pub use instruction_error::{InstructionError, VmFail};
 pub use invept::{InveptDescriptor, InveptType};
 pub use invvpid::{InvvpidDescriptor, InvvpidType};
+pub use memory::{
+    ApicOffset, ApicVectors, EntryIndex, EntryPage, EptpList, FrameLayout, InFrame, InvalidMsrArea, MsrAreaEntry,
+    Pasid, PasidDirectory, PasidDirectoryEntry, PasidTable, PasidTableEntry, PidPointer, PidPointerTable, PmlBuffer,
+    PostedInterruptControl, PostedInterruptDescriptor, RegionRevision, VeInformationArea, VectorSet, VirtualApicPage,
+    VirtualizationException, VmcsFieldBitmap, VmcsHeader,
+};
 #[cfg(target_arch = "x86_64")]
 pub use root::{EnterError, VmxRoot};
 pub use tables::for_each_row;
