@@ -19,8 +19,8 @@ pub mod field;
 mod instruction_error;
 mod invept;
 mod invvpid;
-pub mod profile;
 mod memory;
+pub mod profile;
 mod setup;
 mod tables;
 #[cfg(test)]

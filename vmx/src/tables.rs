@@ -9,9 +9,8 @@ use crate::exit::exit_rows;
 use crate::instruction_error::InstructionError;
 use crate::invept::InveptType;
 use crate::invvpid::InvvpidType;
-use crate::vmfunc::VmFunction;
-use crate::event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
 use crate::memory::memory_rows;
+use crate::vmfunc::VmFunction;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
@@ -23,10 +22,5 @@ pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     code_rows("vmx_invept_type", "", InveptType::ALL, visit);
     code_rows("vmx_invvpid_type", "", InvvpidType::ALL, visit);
     code_rows("vmx_vm_function", "", VmFunction::ALL, visit);
-    code_rows("vmx_event_type", "", EventType::ALL, visit);
-    register_rows::<EntryInterruption>("vmx_entry_interruption", "", visit);
-    register_rows::<VmExitInterruption>("vmx_exit_interruption", "", visit);
-    register_rows::<IdtVectoring>("vmx_idt_vectoring", "", visit);
-    register_rows::<InterruptibilityState>("vmx_interruptibility_state", "", visit);
     memory_rows(visit);
 }
