@@ -1,114 +1,58 @@
 //! What a processor can do: the capability MSRs.
 
-use x86_virt_core::register;
+#[cfg(target_arch = "x86_64")]
+mod hardware;
+mod msr;
+mod raw;
+mod registers;
+
 use x86_virt_ept::{EptCapabilities, EptFormat, EptUnsupported};
 
-use crate::control::{ControlCapability, UnsupportedControl};
+use crate::control::{
+    Control, ControlCapability, ControlWord, EntryControls, ExitControls, PinControls, PrimaryControls,
+    SecondaryControls, SecondaryExitControls, TertiaryControls, UnsupportedControl, VmFunctionControls,
+};
 
-register! {
-    /// IA32_VMX_BASIC.
-    ///
-    /// Intel SDM vol. 3, appendix A.1, "Basic VMX Information".
-    pub struct Basic(u64) {
-        /// Revision identifier of VMCSs.
-        #[bits(31)]
-        pub revision: u32,
-        _reserved31: bool,
-        /// Bytes of a VMXON region or VMCS, at most 4096.
-        #[bits(13)]
-        pub region_bytes: u16,
-        #[bits(3)]
-        _reserved45: u8,
-        /// Addresses of VMX structures have at most 32 bits.
-        pub addresses_32_bit: bool,
-        /// Dual-monitor treatment of SMIs.
-        pub dual_monitor: bool,
-        /// Memory type of VMX structures: 0 UC, 6 WB.
-        #[bits(4)]
-        pub memory_type: u8,
-        /// Exits of INS and OUTS come with instruction information.
-        pub ins_outs_information: bool,
-        /// Controls that are 1 by default can be cleared, as the TRUE MSRs say.
-        pub true_controls: bool,
-        /// Hardware exceptions can be injected with or without an error code.
-        pub any_error_code: bool,
-        _reserved57: bool,
-        /// Nested exceptions are reported and injected.
-        pub nested_exception: bool,
-        #[bits(5)]
-        _reserved59: u8,
-    }
-}
-
-register! {
-    /// IA32_FEATURE_CONTROL.
-    ///
-    /// Intel SDM vol. 3, section 26.7, "Enabling and Entering VMX Operation".
-    pub struct FeatureControl(u64) {
-        /// The register cannot be written until reset.
-        pub locked: bool,
-        /// VMXON is allowed in SMX operation.
-        pub vmxon_in_smx: bool,
-        /// VMXON is allowed outside of SMX operation.
-        pub vmxon_outside_smx: bool,
-        #[bits(61)]
-        _other3: u64,
-    }
-}
-
-/// The values of the capability MSRs, as a processor has them, or made up for a test.
-///
-/// Intel SDM vol. 3, appendix A, "VMX Capability Reporting Facility".
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RawCapabilities {
-    /// IA32_VMX_BASIC.
-    pub basic: u64,
-    /// IA32_VMX_PINBASED_CTLS.
-    pub pin: u64,
-    /// IA32_VMX_PROCBASED_CTLS.
-    pub primary: u64,
-    /// IA32_VMX_EXIT_CTLS.
-    pub exit: u64,
-    /// IA32_VMX_ENTRY_CTLS.
-    pub entry: u64,
-    /// IA32_VMX_TRUE_PINBASED_CTLS, if bit 55 of IA32_VMX_BASIC is 1.
-    pub true_pin: u64,
-    /// IA32_VMX_TRUE_PROCBASED_CTLS, if bit 55 of IA32_VMX_BASIC is 1.
-    pub true_primary: u64,
-    /// IA32_VMX_TRUE_EXIT_CTLS, if bit 55 of IA32_VMX_BASIC is 1.
-    pub true_exit: u64,
-    /// IA32_VMX_TRUE_ENTRY_CTLS, if bit 55 of IA32_VMX_BASIC is 1.
-    pub true_entry: u64,
-    /// IA32_VMX_PROCBASED_CTLS2, or 0 if there are no secondary controls.
-    pub secondary: u64,
-    /// IA32_VMX_MISC.
-    pub misc: u64,
-    /// IA32_VMX_CR0_FIXED0.
-    pub cr0_fixed0: u64,
-    /// IA32_VMX_CR0_FIXED1.
-    pub cr0_fixed1: u64,
-    /// IA32_VMX_CR4_FIXED0.
-    pub cr4_fixed0: u64,
-    /// IA32_VMX_CR4_FIXED1.
-    pub cr4_fixed1: u64,
-    /// IA32_VMX_EPT_VPID_CAP, or 0 if there is neither EPT nor VPID.
-    pub ept_vpid: u64,
-    /// Bits of a physical address: bits 7:0 of EAX of CPUID leaf 80000008H.
-    pub physical_address_width: u8,
-}
+#[cfg(target_arch = "x86_64")]
+pub use hardware::has_vmx;
+pub(crate) use msr::capability_msr_rows;
+pub use msr::{CapabilityMsr, MsrExistence};
+pub use raw::RawCapabilities;
+pub use registers::{Basic, FeatureControl, Misc, VmcsEnum};
 
 /// What a processor can do.
 ///
 /// ```
-/// use x86_virt_vmx::{Capabilities, RawCapabilities};
+/// use x86_virt_vmx::{Capabilities, RawCapabilities, SecondaryControls};
 ///
-/// let capabilities = Capabilities::from_raw(RawCapabilities { basic: 0x00da_0400_0000_0004, ..Default::default() });
+/// let raw = RawCapabilities { basic: 0x00da_0400_0000_0004, secondary: 2 << 32, ..Default::default() };
+/// let capabilities = Capabilities::from_raw(raw);
 /// assert_eq!(capabilities.basic().revision(), 4);
 /// assert!(capabilities.basic().true_controls());
+/// assert!(capabilities.secondary().may_be_one().contains(SecondaryControls::ENABLE_EPT));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Capabilities {
     raw: RawCapabilities,
+}
+
+/// Each word's capability.
+macro_rules! capability {
+    ($(#[$doc:meta])* $name:ident, $word:ident) => {
+        $(#[$doc])*
+        #[must_use]
+        pub const fn $name(&self) -> ControlCapability<$word> {
+            ControlCapability::<$word>::new(self.raw.$name)
+        }
+    };
+    ($(#[$doc:meta])* $name:ident or $true_name:ident, $word:ident) => {
+        $(#[$doc])*
+        #[must_use]
+        pub const fn $name(&self) -> ControlCapability<$word> {
+            let true_controls = self.basic().true_controls();
+            ControlCapability::<$word>::new(if true_controls { self.raw.$true_name } else { self.raw.$name })
+        }
+    };
 }
 
 impl Capabilities {
@@ -116,6 +60,32 @@ impl Capabilities {
     #[must_use]
     pub const fn from_raw(raw: RawCapabilities) -> Self {
         Self { raw }
+    }
+
+    /// Capabilities with the values that `read` gives. It is asked only for MSRs that a processor with the values read before
+    /// has.
+    pub(crate) fn from_msrs(physical_address_width: u8, mut read: impl FnMut(CapabilityMsr) -> u64) -> Self {
+        /// Which MSRs exist on the first, the second and the third look. Later ones build on what the earlier ones read.
+        const PASSES: [fn(&Capabilities, MsrExistence) -> bool; 3] = [
+            |_, existence| existence == MsrExistence::Always,
+            |known, existence| existence == MsrExistence::TrueControls && known.basic().true_controls(),
+            |known, existence| {
+                let MsrExistence::AnyOf(controls) = existence else { return false };
+                controls.iter().any(|control| known.supports(*control))
+            },
+        ];
+        let mut known = Self::from_raw(RawCapabilities { physical_address_width, ..RawCapabilities::default() });
+        for exists in PASSES {
+            for row in CapabilityMsr::ALL {
+                let msr = CapabilityMsr::from_bits(row.value);
+                if exists(&known, msr.existence())
+                    && let Some(value) = known.raw.get_mut(msr)
+                {
+                    *value = read(msr);
+                }
+            }
+        }
+        known
     }
 
     /// The values.
@@ -130,34 +100,88 @@ impl Capabilities {
         Basic::from_bits(self.raw.basic)
     }
 
-    /// What the pin-based controls can be.
+    /// IA32_VMX_MISC.
     #[must_use]
-    pub const fn pin(&self) -> ControlCapability {
-        self.either(self.raw.true_pin, self.raw.pin)
+    pub const fn misc(&self) -> Misc {
+        Misc::from_bits(self.raw.misc)
     }
 
-    /// What the primary processor-based controls can be.
+    /// IA32_VMX_VMCS_ENUM.
     #[must_use]
-    pub const fn primary(&self) -> ControlCapability {
-        self.either(self.raw.true_primary, self.raw.primary)
+    pub const fn vmcs_enum(&self) -> VmcsEnum {
+        VmcsEnum::from_bits(self.raw.vmcs_enum)
     }
 
-    /// What the secondary processor-based controls can be.
-    #[must_use]
-    pub const fn secondary(&self) -> ControlCapability {
-        ControlCapability::new(self.raw.secondary)
+    capability! {
+        /// What the pin-based controls can be.
+        pin or true_pin, PinControls
     }
 
-    /// What the primary VM-exit controls can be.
-    #[must_use]
-    pub const fn exit(&self) -> ControlCapability {
-        self.either(self.raw.true_exit, self.raw.exit)
+    capability! {
+        /// What the primary processor-based controls can be.
+        primary or true_primary, PrimaryControls
     }
 
-    /// What the VM-entry controls can be.
+    capability! {
+        /// What the secondary processor-based controls can be.
+        secondary, SecondaryControls
+    }
+
+    capability! {
+        /// What the tertiary processor-based controls can be.
+        tertiary, TertiaryControls
+    }
+
+    capability! {
+        /// What the primary VM-exit controls can be.
+        exit or true_exit, ExitControls
+    }
+
+    capability! {
+        /// What the secondary VM-exit controls can be.
+        secondary_exit, SecondaryExitControls
+    }
+
+    capability! {
+        /// What the VM-entry controls can be.
+        entry or true_entry, EntryControls
+    }
+
+    capability! {
+        /// What the VM-function controls can be.
+        vm_functions, VmFunctionControls
+    }
+
+    /// Whether `control` may be 1.
     #[must_use]
-    pub const fn entry(&self) -> ControlCapability {
-        self.either(self.raw.true_entry, self.raw.entry)
+    pub fn supports(&self, control: Control) -> bool {
+        has_bit(self.bits(control.word).1, control)
+    }
+
+    /// Whether `control` must be 1.
+    #[must_use]
+    pub fn must_be_one(&self, control: Control) -> bool {
+        has_bit(self.bits(control.word).0, control)
+    }
+
+    /// The bits of a word that must be 1, and those that may be.
+    fn bits(&self, word: ControlWord) -> (u64, u64) {
+        /// The values of both words, as 64 bits.
+        macro_rules! pair {
+            ($capability:expr) => {
+                ($capability.must_be_one().into_bits().into(), $capability.may_be_one().into_bits().into())
+            };
+        }
+        match word {
+            ControlWord::Pin => pair!(self.pin()),
+            ControlWord::Primary => pair!(self.primary()),
+            ControlWord::Secondary => pair!(self.secondary()),
+            ControlWord::Tertiary => pair!(self.tertiary()),
+            ControlWord::Exit => pair!(self.exit()),
+            ControlWord::SecondaryExit => pair!(self.secondary_exit()),
+            ControlWord::Entry => pair!(self.entry()),
+            ControlWord::VmFunction => pair!(self.vm_functions()),
+        }
     }
 
     /// What EPT and VPID can do.
@@ -193,10 +217,11 @@ impl Capabilities {
     pub const fn invalid_cr4(&self, value: u64) -> u64 {
         self.raw.cr4_fixed0 & !value | value & !self.raw.cr4_fixed1
     }
+}
 
-    const fn either(&self, true_controls: u64, controls: u64) -> ControlCapability {
-        ControlCapability::new(if self.basic().true_controls() { true_controls } else { controls })
-    }
+/// Whether the bit of `control` is set in `bits`.
+fn has_bit(bits: u64, control: Control) -> bool {
+    bits.checked_shr(u32::from(control.bit)).is_some_and(|bits| bits & 1 == 1)
 }
 
 /// What the library needs and this processor does not have.
@@ -232,125 +257,17 @@ pub enum Unsupported {
     Control(#[from] UnsupportedControl),
 }
 
-#[cfg(target_arch = "x86_64")]
-mod hardware {
-    use x86::msr;
-    use x86_virt_core::Host;
-
-    use super::{Capabilities, FeatureControl, RawCapabilities, Unsupported};
-    use crate::control::{PrimaryControls, SecondaryControls};
-
-    /// Whether CPUID reports VMX. Any code may ask.
-    ///
-    /// Intel SDM vol. 3, section 26.6, "Discovering Support for VMX".
-    #[must_use]
-    pub fn has_vmx() -> bool {
-        x86::cpuid::CpuId::new().get_feature_info().is_some_and(|features| features.has_vmx())
-    }
-
-    /// Bits 7:0 of EAX of CPUID leaf 80000008H, or 36 if there is no such leaf.
-    fn physical_address_width() -> u8 {
-        x86::cpuid::CpuId::new()
-            .get_processor_capacity_feature_info()
-            .map_or(36, |capacity| capacity.physical_address_bits())
-    }
-
-    impl Capabilities {
-        /// Reads the capability MSRs of this processor.
-        ///
-        /// # Errors
-        ///
-        /// [`Unsupported::Vmx`] if it has none.
-        #[expect(unsafe_code, reason = "reads MSRs")]
-        pub fn read(host: Host<'_>) -> Result<Self, Unsupported> {
-            if !has_vmx() {
-                return Err(Unsupported::Vmx);
-            }
-            // SAFETY: a processor with VMX has the MSRs that are read without a condition, and the others as the
-            // conditions below say (Intel SDM vol. 3, appendix A). Reading them has no side effect.
-            let read = |number| unsafe { host.msr(number) };
-            let mut capabilities = Self::from_raw(RawCapabilities {
-                basic: read(msr::IA32_VMX_BASIC),
-                pin: read(msr::IA32_VMX_PINBASED_CTLS),
-                primary: read(msr::IA32_VMX_PROCBASED_CTLS),
-                exit: read(msr::IA32_VMX_EXIT_CTLS),
-                entry: read(msr::IA32_VMX_ENTRY_CTLS),
-                misc: read(msr::IA32_VMX_MISC),
-                cr0_fixed0: read(msr::IA32_VMX_CR0_FIXED0),
-                cr0_fixed1: read(msr::IA32_VMX_CR0_FIXED1),
-                cr4_fixed0: read(msr::IA32_VMX_CR4_FIXED0),
-                cr4_fixed1: read(msr::IA32_VMX_CR4_FIXED1),
-                physical_address_width: physical_address_width(),
-                ..RawCapabilities::default()
-            });
-            if capabilities.basic().true_controls() {
-                capabilities.raw.true_pin = read(msr::IA32_VMX_TRUE_PINBASED_CTLS);
-                capabilities.raw.true_primary = read(msr::IA32_VMX_TRUE_PROCBASED_CTLS);
-                capabilities.raw.true_exit = read(msr::IA32_VMX_TRUE_EXIT_CTLS);
-                capabilities.raw.true_entry = read(msr::IA32_VMX_TRUE_ENTRY_CTLS);
-            }
-            let primary = PrimaryControls::from_bits(capabilities.primary().may_be_one());
-            if primary.contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS) {
-                capabilities.raw.secondary = read(msr::IA32_VMX_PROCBASED_CTLS2);
-            }
-            let secondary = SecondaryControls::from_bits(capabilities.secondary().may_be_one());
-            if secondary.contains(SecondaryControls::ENABLE_EPT) || secondary.contains(SecondaryControls::ENABLE_VPID) {
-                capabilities.raw.ept_vpid = read(msr::IA32_VMX_EPT_VPID_CAP);
-            }
-            Ok(capabilities)
-        }
-    }
-
-    impl FeatureControl {
-        /// Reads IA32_FEATURE_CONTROL.
-        ///
-        /// # Safety
-        ///
-        /// The processor has VMX or SMX.
-        #[must_use]
-        #[expect(unsafe_code, reason = "not every processor has the MSR")]
-        pub unsafe fn read(host: Host<'_>) -> Self {
-            // SAFETY: the caller promises that the MSR exists.
-            Self::from_bits(unsafe { host.msr(msr::IA32_FEATURE_CONTROL) })
-        }
-
-        /// Writes IA32_FEATURE_CONTROL, which must not be locked.
-        ///
-        /// # Safety
-        ///
-        /// The processor has VMX, and the register is not locked.
-        #[expect(unsafe_code, reason = "writes an MSR")]
-        pub unsafe fn write(self, host: Host<'_>) {
-            // SAFETY: the caller promises that the MSR exists and can be written.
-            unsafe { host.set_msr(msr::IA32_FEATURE_CONTROL, self.into_bits()) };
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-pub use hardware::has_vmx;
-
 #[cfg(test)]
 mod tests {
-    use super::{Basic, Capabilities, FeatureControl, RawCapabilities, Unsupported};
-
-    #[test]
-    fn bits_are_where_the_manual_has_them() {
-        let basic = Basic::from_bits(0x00da_0400_0000_0004);
-        assert_eq!((basic.revision(), basic.region_bytes(), basic.memory_type()), (4, 0x400, 6));
-        assert!(basic.true_controls() && basic.ins_outs_information() && !basic.addresses_32_bit());
-        assert!(Basic::from_bits(1 << 48).addresses_32_bit());
-        assert!(Basic::from_bits(1 << 56).any_error_code());
-        assert!(Basic::from_bits(1 << 58).nested_exception());
-        assert_eq!(FeatureControl::new().with_locked(true).with_vmxon_outside_smx(true).into_bits(), 5);
-    }
+    use super::{Capabilities, CapabilityMsr, RawCapabilities, Unsupported};
+    use crate::control::{Control, ControlWord, PinControls, PrimaryControls, SecondaryControls, TertiaryControls};
 
     #[test]
     fn true_controls_are_used_where_they_exist() {
         let raw = RawCapabilities { primary: 1, true_primary: 2, ..RawCapabilities::default() };
-        assert_eq!(Capabilities::from_raw(raw).primary().must_be_one(), 1);
+        assert_eq!(Capabilities::from_raw(raw).primary().must_be_one().into_bits(), 1);
         let raw = RawCapabilities { basic: 1 << 55, ..raw };
-        assert_eq!(Capabilities::from_raw(raw).primary().must_be_one(), 2);
+        assert_eq!(Capabilities::from_raw(raw).primary().must_be_one().into_bits(), 2);
     }
 
     #[test]
@@ -366,5 +283,55 @@ mod tests {
         assert_eq!(capabilities.invalid_cr0(0x8000_0001), 0x20);
         assert_eq!(capabilities.invalid_cr0(0x1_8000_0021), 0x1_0000_0000);
         assert_eq!(capabilities.invalid_cr0(0x8005_0033), 0);
+    }
+
+    #[test]
+    fn controls_are_asked_for_one_by_one() {
+        let raw = RawCapabilities {
+            pin: 0x0000_007f_0000_0016,
+            secondary: 0x0000_0002_0000_0000,
+            tertiary: 1 << 4,
+            ..RawCapabilities::default()
+        };
+        let capabilities = Capabilities::from_raw(raw);
+        let supports = |control: Option<Control>| capabilities.supports(control.unwrap());
+        assert!(supports(SecondaryControls::ENABLE_EPT.control()) && supports(PinControls::VIRTUAL_NMIS.control()));
+        assert!(!supports(SecondaryControls::ENABLE_VPID.control()));
+        assert!(supports(TertiaryControls::IPI_VIRTUALIZATION.control()));
+        assert!(capabilities.must_be_one(Control { word: ControlWord::Pin, bit: 4 }));
+        assert!(!capabilities.must_be_one(Control { word: ControlWord::Pin, bit: 0 }));
+        assert!(!capabilities.supports(Control { word: ControlWord::Pin, bit: 64 }), "no such bit");
+    }
+
+    /// The MSRs that are read of a processor with these values, which are no others than it has.
+    fn read(values: &[(CapabilityMsr, u64)]) -> Vec<u32> {
+        let mut asked = Vec::new();
+        Capabilities::from_msrs(40, |msr| {
+            asked.push(msr.into_bits());
+            values.iter().find(|(number, _)| *number == msr).map_or(0, |(_, value)| *value)
+        });
+        asked
+    }
+
+    #[test]
+    fn only_msrs_that_exist_are_read() {
+        let always: Vec<_> = (0x480..0x48b).collect();
+        assert_eq!(read(&[]), always);
+        let with = |more: &[u32]| [always.as_slice(), more].concat();
+        let basic = (CapabilityMsr::IA32_VMX_BASIC, 1 << 55);
+        assert_eq!(read(&[basic]), with(&[0x48d, 0x48e, 0x48f, 0x490]));
+        let both = PrimaryControls::ACTIVATE_SECONDARY_CONTROLS | PrimaryControls::ACTIVATE_TERTIARY_CONTROLS;
+        let both = u64::from(both.into_bits()) << 32;
+        // Without the TRUE MSRs, and with them.
+        let primary = (CapabilityMsr::IA32_VMX_PROCBASED_CTLS, both);
+        assert_eq!(read(&[primary]), with(&[0x48b, 0x492]));
+        let primary = (CapabilityMsr::IA32_VMX_TRUE_PROCBASED_CTLS, both);
+        let secondary = SecondaryControls::ENABLE_VPID | SecondaryControls::ENABLE_VM_FUNCTIONS;
+        let secondary = (CapabilityMsr::IA32_VMX_PROCBASED_CTLS2, u64::from(secondary.into_bits()) << 32);
+        let exit = (CapabilityMsr::IA32_VMX_TRUE_EXIT_CTLS, 1 << 63);
+        assert_eq!(
+            read(&[basic, primary, secondary, exit]),
+            with(&[0x48d, 0x48e, 0x48f, 0x490, 0x48b, 0x48c, 0x491, 0x492, 0x493])
+        );
     }
 }

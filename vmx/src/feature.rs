@@ -14,8 +14,8 @@ impl Capabilities {
     /// assert_eq!(features, ["extended page tables (EPT)", "unrestricted guest", "EPT pages of 1 GiB"]);
     /// ```
     pub fn feature_names(&self) -> impl Iterator<Item = &'static str> {
-        let pin = PinControls::from_bits(self.pin().may_be_one());
-        let secondary = SecondaryControls::from_bits(self.secondary().may_be_one());
+        let pin = self.pin().may_be_one();
+        let secondary = self.secondary().may_be_one();
         let ept = self.ept();
         [
             (secondary.contains(SecondaryControls::ENABLE_EPT), "extended page tables (EPT)"),

@@ -51,10 +51,13 @@ pub use access::{CountingVmcs, FakeVmcs, FieldError, VmcsRead, VmcsWrite};
 pub use bitmap::{IoBitmaps, MsrBitmaps};
 #[cfg(target_arch = "x86_64")]
 pub use capability::has_vmx;
-pub use capability::{Basic, Capabilities, FeatureControl, RawCapabilities, Unsupported};
+pub use capability::{
+    Basic, Capabilities, CapabilityMsr, FeatureControl, Misc, MsrExistence, RawCapabilities, Unsupported, VmcsEnum,
+};
 pub use control::{
-    ControlCapability, EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls, Setting,
-    UnsupportedControl,
+    Control, ControlCapability, ControlConflict, ControlInfo, ControlValues, ControlWord, EntryControls, ExitControls,
+    PinControls, PrimaryControls, SecondaryControls, SecondaryExitControls, Setting, TertiaryControls,
+    UnsupportedControl, VmFunctionControls,
 };
 pub use event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
 #[cfg(feature = "provisional")]

@@ -67,15 +67,14 @@ fn primary(capabilities: &Capabilities, config: &VcpuConfig) -> Result<PrimaryCo
         }
     }
     // A processor too old for secondary controls has no EPT: say that, not the bit.
-    let may_be_one = PrimaryControls::from_bits(capabilities.primary().may_be_one());
-    if !may_be_one.contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS) {
+    if !capabilities.primary().may_be_one().contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS) {
         return Err(Unsupported::Ept);
     }
     Ok(PrimaryControls::negotiate(capabilities.primary(), required, PrimaryControls::NONE, refused)?)
 }
 
 fn secondary(capabilities: &Capabilities, config: &VcpuConfig) -> Result<SecondaryControls, Unsupported> {
-    let may_be_one = SecondaryControls::from_bits(capabilities.secondary().may_be_one());
+    let may_be_one = capabilities.secondary().may_be_one();
     if !may_be_one.contains(SecondaryControls::ENABLE_EPT) {
         return Err(Unsupported::Ept);
     }
@@ -124,7 +123,13 @@ pub(crate) mod tests {
 
     use super::Controls;
     use crate::capability::{Capabilities, RawCapabilities, Unsupported};
-    use crate::control::PrimaryControls;
+    use crate::control::{ControlValues, PrimaryControls};
+
+    impl From<Controls> for ControlValues {
+        fn from(Controls { pin, primary, secondary, exit, entry }: Controls) -> Self {
+            Self { pin, primary, secondary, exit, entry, ..Self::default() }
+        }
+    }
 
     /// Values as of a Haswell.
     pub(crate) const HASWELL: RawCapabilities = RawCapabilities {
@@ -145,6 +150,7 @@ pub(crate) mod tests {
         exit: 0,
         entry: 0,
         misc: 0,
+        ..RawCapabilities::NONE
     };
 
     #[test]
@@ -156,6 +162,8 @@ pub(crate) mod tests {
         assert!(controls.primary.contains(PrimaryControls::MOV_DR_EXITING));
         assert_eq!(controls.secondary.into_bits(), 0x108a);
         assert_eq!(controls.pin.into_bits(), 0x3f);
+        let values = ControlValues::from(controls);
+        assert_eq!(values.violations().next(), None);
     }
 
     #[test]

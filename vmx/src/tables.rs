@@ -3,7 +3,8 @@
 use x86_virt_core::{TableRow, code_rows, register_rows};
 
 use crate::abort::AbortIndicator;
-use crate::capability::Basic;
+use crate::capability::{Basic, FeatureControl, Misc, VmcsEnum, capability_msr_rows};
+use crate::control::control_rows;
 use crate::event::event_rows;
 use crate::exit::exit_rows;
 use crate::instruction_error::InstructionError;
@@ -14,7 +15,12 @@ use crate::vmfunc::VmFunction;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
+    control_rows(visit);
+    capability_msr_rows(visit);
     register_rows::<Basic>("vmx_basic", "", visit);
+    register_rows::<Misc>("vmx_misc", "", visit);
+    register_rows::<VmcsEnum>("vmx_vmcs_enum", "", visit);
+    register_rows::<FeatureControl>("vmx_feature_control", "", visit);
     event_rows(visit);
     exit_rows(visit);
     code_rows("vmx_instruction_error", "", InstructionError::ALL, visit);

@@ -29,6 +29,7 @@ pub const TUNNEL_CREEK: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 32,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -58,6 +59,7 @@ pub const SILVERMONT: Profile = Profile {
         cr4_fixed1: 0x0010_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -87,6 +89,7 @@ pub const AIRMONT: Profile = Profile {
         cr4_fixed1: 0x0010_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -116,6 +119,7 @@ pub const GOLDMONT: Profile = Profile {
         cr4_fixed1: 0x0035_27ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -145,6 +149,7 @@ pub const GOLDMONT_PLUS: Profile = Profile {
         cr4_fixed1: 0x0035_2fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -174,6 +179,7 @@ pub const TREMONT: Profile = Profile {
         cr4_fixed1: 0x0035_2fff,
         ept_vpid: 0x0f01_0671_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -203,5 +209,6 @@ pub const GRACEMONT: Profile = Profile {
         cr4_fixed1: 0x01ff_2fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };

@@ -29,6 +29,7 @@ pub const CONROE: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -58,6 +59,7 @@ pub const YORKFIELD: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -87,6 +89,7 @@ pub const SANDY_BRIDGE: Profile = Profile {
         cr4_fixed1: 0x0006_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -116,6 +119,7 @@ pub const IVY_BRIDGE: Profile = Profile {
         cr4_fixed1: 0x0017_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -145,6 +149,7 @@ pub const HASWELL: Profile = Profile {
         cr4_fixed1: 0x0017_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -174,6 +179,7 @@ pub const BROADWELL: Profile = Profile {
         cr4_fixed1: 0x0037_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -203,6 +209,7 @@ pub const SKYLAKE: Profile = Profile {
         cr4_fixed1: 0x0037_27ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -232,6 +239,7 @@ pub const COFFEE_LAKE: Profile = Profile {
         cr4_fixed1: 0x0037_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -261,6 +269,7 @@ pub const CANNON_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_2fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -290,6 +299,7 @@ pub const COMET_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -319,6 +329,7 @@ pub const ICE_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_2fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -348,6 +359,7 @@ pub const TIGER_LAKE: Profile = Profile {
         cr4_fixed1: 0x00ff_2fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -377,6 +389,7 @@ pub const ROCKET_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_6fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -406,6 +419,7 @@ pub const ALDER_LAKE: Profile = Profile {
         cr4_fixed1: 0x01ff_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -435,6 +449,7 @@ pub const RAPTOR_LAKE: Profile = Profile {
         cr4_fixed1: 0x01ff_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -464,6 +479,7 @@ pub const METEOR_LAKE: Profile = Profile {
         cr4_fixed1: 0x01f7_6fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -493,6 +509,7 @@ pub const LUNAR_LAKE: Profile = Profile {
         cr4_fixed1: 0x1bf7_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 42,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -522,6 +539,7 @@ pub const ARROW_LAKE: Profile = Profile {
         cr4_fixed1: 0x1bf7_6fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -551,5 +569,6 @@ pub const WILDCAT_LAKE: Profile = Profile {
         cr4_fixed1: 0x0001_1bf7_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };

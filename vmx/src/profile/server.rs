@@ -29,6 +29,7 @@ pub const DUNNINGTON: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 40,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -58,6 +59,7 @@ pub const WESTMERE: Profile = Profile {
         cr4_fixed1: 0x0002_67ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -87,6 +89,7 @@ pub const SANDY_BRIDGE_E: Profile = Profile {
         cr4_fixed1: 0x0006_27ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -116,6 +119,7 @@ pub const IVY_BRIDGE_E: Profile = Profile {
         cr4_fixed1: 0x0017_27ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -145,6 +149,7 @@ pub const HASWELL_EP: Profile = Profile {
         cr4_fixed1: 0x0017_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -174,6 +179,7 @@ pub const BROADWELL_EP: Profile = Profile {
         cr4_fixed1: 0x0037_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -203,6 +209,7 @@ pub const SKYLAKE_SP: Profile = Profile {
         cr4_fixed1: 0x0077_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -232,6 +239,7 @@ pub const CASCADE_LAKE_SP: Profile = Profile {
         cr4_fixed1: 0x0077_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -261,6 +269,7 @@ pub const ICE_LAKE_SP: Profile = Profile {
         cr4_fixed1: 0x0077_7fff,
         ept_vpid: 0x0f01_0673_41c1,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -290,6 +299,7 @@ pub const SAPPHIRE_RAPIDS: Profile = Profile {
         cr4_fixed1: 0x03f7_7fff,
         ept_vpid: 0x0001_0f01_06f3_41c1,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -319,6 +329,7 @@ pub const EMERALD_RAPIDS: Profile = Profile {
         cr4_fixed1: 0x03f7_7fff,
         ept_vpid: 0x0001_0f01_06f3_41c1,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -348,5 +359,6 @@ pub const GRANITE_RAPIDS: Profile = Profile {
         cr4_fixed1: 0x03f7_7fff,
         ept_vpid: 0x0001_0f01_06f3_41c1,
         physical_address_width: 52,
+        ..RawCapabilities::NONE
     },
 };

@@ -2,8 +2,8 @@ use x86_virt_core::{Format, Intercepts, PageSize, VcpuConfig};
 use x86_virt_ept::EptUnsupported;
 
 use super::{ALL, Profile, find};
-use crate::capability::Unsupported;
-use crate::control::{ControlCapability, PrimaryControls, SecondaryControls};
+use crate::capability::{Capabilities, CapabilityMsr, Unsupported};
+use crate::control::{ControlCapability, ControlValues, PinControls, PrimaryControls, SecondaryControls};
 use crate::setup::Controls;
 
 /// Processors without EPT.
@@ -24,6 +24,12 @@ fn configs() -> impl Iterator<Item = VcpuConfig> {
                 .with_wbinvd(wanted(6)),
         )
     })
+}
+
+/// The bits of a word of 32 bits that must be 1, and those that may be: the MSRs of all these words are alike.
+fn bits(msr: u64) -> (u32, u32) {
+    let capability = ControlCapability::<PinControls>::new(msr);
+    (capability.must_be_one().into_bits(), capability.may_be_one().into_bits())
 }
 
 fn has_ept(profile: &Profile) -> bool {
@@ -51,9 +57,9 @@ fn the_default1_class_is_that_of_the_manual() {
         for (value, default1) in
             [(raw.pin, 0x16), (raw.primary, 0x0401_e172), (raw.exit, 0x3_6dff), (raw.entry, 0x11ff)]
         {
-            assert_eq!(ControlCapability::new(value).must_be_one(), default1, "{name} {value:#x}");
+            assert_eq!(bits(value).0, default1, "{name} {value:#x}");
         }
-        assert_eq!(ControlCapability::new(raw.secondary).must_be_one(), 0, "{name}");
+        assert_eq!(bits(raw.secondary).0, 0, "{name}");
     }
 }
 
@@ -62,8 +68,8 @@ fn what_must_be_one_may_be_one() {
     for Profile { name, raw, .. } in ALL {
         let words = [raw.pin, raw.primary, raw.exit, raw.entry, raw.secondary];
         let true_words = [raw.true_pin, raw.true_primary, raw.true_exit, raw.true_entry];
-        for word in words.into_iter().chain(true_words).map(ControlCapability::new) {
-            assert_eq!(word.must_be_one() & !word.may_be_one(), 0, "{name} {word:x?}");
+        for (must_be_one, may_be_one) in words.into_iter().chain(true_words).map(bits) {
+            assert_eq!(must_be_one & !may_be_one, 0, "{name} {must_be_one:#x} {may_be_one:#x}");
         }
     }
 }
@@ -83,9 +89,9 @@ fn the_true_msrs_differ_in_what_must_be_one_only() {
                 assert_eq!(true_word, 0, "{name}");
                 continue;
             }
-            let (word, true_word) = (ControlCapability::new(word), ControlCapability::new(true_word));
-            assert_eq!(true_word.may_be_one(), word.may_be_one(), "{name}");
-            assert_eq!(true_word.must_be_one() & !word.must_be_one(), 0, "{name}");
+            let (word, true_word) = (bits(word), bits(true_word));
+            assert_eq!(true_word.1, word.1, "{name}");
+            assert_eq!(true_word.0 & !word.0, 0, "{name}");
         }
     }
 }
@@ -94,10 +100,10 @@ fn the_true_msrs_differ_in_what_must_be_one_only() {
 fn an_msr_has_a_value_exactly_where_it_exists() {
     for profile in ALL {
         let capabilities = profile.capabilities();
-        let primary = PrimaryControls::from_bits(capabilities.primary().may_be_one());
+        let primary = capabilities.primary().may_be_one();
         let has_secondary = primary.contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS);
         assert_eq!(profile.raw.secondary != 0, has_secondary, "{}", profile.name);
-        let secondary = SecondaryControls::from_bits(capabilities.secondary().may_be_one());
+        let secondary = capabilities.secondary().may_be_one();
         let has_ept_or_vpid = [SecondaryControls::ENABLE_EPT, SecondaryControls::ENABLE_VPID]
             .into_iter()
             .any(|control| secondary.contains(control));
@@ -142,17 +148,21 @@ fn controls_are_valid_or_ept_is_what_lacks() {
                 continue;
             }
             let controls = controls.unwrap_or_else(|error| panic!("{}: {error}", profile.name));
-            for (word, capability) in [
-                (controls.pin.into_bits(), capabilities.pin()),
-                (controls.primary.into_bits(), capabilities.primary()),
-                (controls.secondary.into_bits(), capabilities.secondary()),
-                (controls.exit.into_bits(), capabilities.exit()),
-                (controls.entry.into_bits(), capabilities.entry()),
-            ] {
-                assert_eq!(word & !capability.may_be_one(), 0, "{} {word:#x}", profile.name);
-                assert_eq!(capability.must_be_one() & !word, 0, "{} {word:#x}", profile.name);
-            }
+            assert!(capabilities.pin().allows(controls.pin), "{}", profile.name);
+            assert!(capabilities.primary().allows(controls.primary), "{}", profile.name);
+            assert!(capabilities.secondary().allows(controls.secondary), "{}", profile.name);
+            assert!(capabilities.exit().allows(controls.exit), "{}", profile.name);
+            assert!(capabilities.entry().allows(controls.entry), "{}", profile.name);
+            assert_eq!(ControlValues::from(controls).violations().next(), None, "{}", profile.name);
         }
+    }
+}
+
+#[test]
+fn what_reading_asks_for_is_what_the_profile_has() {
+    for Profile { name, raw, .. } in ALL {
+        let read = |msr: CapabilityMsr| raw.get(msr).unwrap();
+        assert_eq!(Capabilities::from_msrs(raw.physical_address_width, read).raw(), raw, "{name}");
     }
 }
 

@@ -29,6 +29,7 @@ pub const ZX_C: Profile = Profile {
         cr4_fixed1: 0x0037_27ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 36,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -58,6 +59,7 @@ pub const KX_6000: Profile = Profile {
         cr4_fixed1: 0x0017_6fff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 40,
+        ..RawCapabilities::NONE
     },
 };
 
@@ -87,5 +89,6 @@ pub const KH_40000: Profile = Profile {
         cr4_fixed1: 0x0077_6fff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 46,
+        ..RawCapabilities::NONE
     },
 };
