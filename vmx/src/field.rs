@@ -1,44 +1,27 @@
 //! VMCS fields: the encoding, the type and who may write it.
 
+mod encoding;
+mod rows;
+mod value;
+
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::control::{EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls};
+pub use encoding::{Encoding, Group, Width};
+pub(crate) use rows::field_rows;
+pub use value::FieldValue;
+
+use crate::capability::Capabilities;
+use crate::control::{
+    Control, EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls, SecondaryExitControls,
+    TertiaryControls, VmFunctionControls,
+};
 use crate::event::{EntryInterruption, IdtVectoring, InterruptibilityState, VmExitInterruption};
 use crate::exit::ExitReason;
+use crate::guest_state::{ActivityState, GuestInterruptStatus, PendingDebugExceptions};
 use crate::instruction_error::InstructionError;
-use x86_virt_core::{Efer, Rflags, SegmentAccessRights};
+use x86_virt_core::{Cr0, Cr4, Efer, Gpa, Gva, Hpa, Rflags, SegmentAccessRights};
 use x86_virt_ept::Eptp;
-
-/// Width of a field.
-///
-/// Intel SDM vol. 3, appendix B, "Field Encoding in VMCS".
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Width {
-    /// 16 bits.
-    Bits16,
-    /// 64 bits, in two 32-bit halves outside of 64-bit mode.
-    Bits64,
-    /// 32 bits.
-    Bits32,
-    /// The width of a linear address: 64 bits where the processor has Intel 64.
-    Natural,
-}
-
-/// Group of a field.
-///
-/// Intel SDM vol. 3, section 27.11.2, "VMREAD, VMWRITE, and Encodings of VMCS Fields".
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Group {
-    /// Controls.
-    Control,
-    /// Read-only data: what a VM exit reports.
-    ReadOnlyData,
-    /// Guest state.
-    Guest,
-    /// Host state.
-    Host,
-}
 
 /// Whether, and how, a field is written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -81,145 +64,6 @@ impl AccessClass for Sensitive {
     const ACCESS: Access = Access::Sensitive;
 }
 
-/// A type that a field can hold.
-pub trait FieldValue: Copy + fmt::Debug {
-    /// Bits of the type: 16, 32 or 64.
-    const BITS: u32;
-
-    /// The value from what VMREAD gives.
-    fn from_raw(raw: u64) -> Self;
-
-    /// What VMWRITE takes.
-    fn into_raw(self) -> u64;
-}
-
-/// Implements [`FieldValue`] for integers.
-macro_rules! integer_value {
-    ($($integer:ident),*) => {
-        $(impl FieldValue for $integer {
-            const BITS: u32 = $integer::BITS;
-
-            fn from_raw(raw: u64) -> Self {
-                let bytes = raw.to_le_bytes();
-                bytes.first_chunk().copied().map_or(0, $integer::from_le_bytes)
-            }
-
-            fn into_raw(self) -> u64 {
-                u64::from(self)
-            }
-        })*
-    };
-}
-
-integer_value!(u16, u32, u64);
-
-/// Implements [`FieldValue`] for types with `from_bits` and `into_bits`.
-macro_rules! domain_value {
-    ($($domain:ident($integer:ident)),* $(,)?) => {
-        $(impl FieldValue for $domain {
-            const BITS: u32 = $integer::BITS;
-
-            fn from_raw(raw: u64) -> Self {
-                Self::from_bits($integer::from_raw(raw))
-            }
-
-            fn into_raw(self) -> u64 {
-                self.into_bits().into_raw()
-            }
-        })*
-    };
-}
-
-domain_value! {
-    EntryControls(u32),
-    EntryInterruption(u32),
-    Efer(u64),
-    Eptp(u64),
-    ExitControls(u32),
-    ExitReason(u32),
-    IdtVectoring(u32),
-    InstructionError(u32),
-    InterruptibilityState(u32),
-    PinControls(u32),
-    PrimaryControls(u32),
-    Rflags(u64),
-    SecondaryControls(u32),
-    SegmentAccessRights(u32),
-    VmExitInterruption(u32),
-}
-
-/// The encoding of a field.
-///
-/// Intel SDM vol. 3, section 27.11.2, "VMREAD, VMWRITE, and Encodings of VMCS Fields".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Encoding(u32);
-
-impl Encoding {
-    /// Bits that are zero in every encoding: 12 and 31:15.
-    const RESERVED: u32 = 0xffff_9000;
-
-    /// The encoding with this value.
-    #[must_use]
-    pub const fn new(encoding: u32) -> Self {
-        Self(encoding)
-    }
-
-    /// The value.
-    #[must_use]
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-
-    /// Bits 14:13.
-    #[must_use]
-    pub const fn width(self) -> Width {
-        match self.0 >> 13 & 3 {
-            0 => Width::Bits16,
-            1 => Width::Bits64,
-            2 => Width::Bits32,
-            _ => Width::Natural,
-        }
-    }
-
-    /// Bits 11:10.
-    #[must_use]
-    pub const fn group(self) -> Group {
-        match self.0 >> 10 & 3 {
-            0 => Group::Control,
-            1 => Group::ReadOnlyData,
-            2 => Group::Guest,
-            _ => Group::Host,
-        }
-    }
-
-    /// Bits 9:1.
-    #[must_use]
-    pub const fn index(self) -> u32 {
-        self.0 >> 1 & 0x1ff
-    }
-
-    /// Whether the encoding can be that of a whole field: reserved bits and the access type are zero.
-    #[must_use]
-    pub const fn is_full_field(self) -> bool {
-        self.0 & (Self::RESERVED | 1) == 0
-    }
-}
-
-impl fmt::Debug for Encoding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match FieldInfo::of(*self) {
-            Some(info) => f.write_str(info.name),
-            None => write!(f, "field {:#06x}", self.0),
-        }
-    }
-}
-
-impl fmt::Display for Encoding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
 /// A VMCS field that holds a `T` and is written as `A` says.
 ///
 /// ```
@@ -246,12 +90,7 @@ impl<T: FieldValue, A: AccessClass> Field<T, A> {
     const fn new(encoding: u32) -> Self {
         let encoding = Encoding::new(encoding);
         assert!(encoding.is_full_field(), "reserved bits, or the high half of a field");
-        let bits = match encoding.width() {
-            Width::Bits16 => 16,
-            Width::Bits32 => 32,
-            Width::Bits64 | Width::Natural => 64,
-        };
-        assert!(T::BITS == bits, "the type is not as wide as the field");
+        assert!(T::BITS == encoding.width().bits(), "the type is not as wide as the field");
         match (encoding.group(), A::ACCESS) {
             (Group::ReadOnlyData, Access::ReadOnly) | (Group::Host, Access::Sensitive) => {}
             (Group::Control | Group::Guest, Access::ReadWrite | Access::Sensitive) => {}
@@ -276,29 +115,136 @@ pub struct FieldInfo {
     pub encoding: Encoding,
     /// Who may write it.
     pub access: Access,
+    /// Names that other projects give it.
+    pub aliases: &'static [&'static str],
+    /// The field exists if one of these controls may be 1. If there are none, it exists on every processor, or depends on
+    /// something that capability MSRs do not tell and its text names.
+    pub requires: &'static [Control],
+    /// Whether the row rests on one source or a proposal, and may change.
+    pub provisional: bool,
+    /// Writes what a value says beside its number.
+    show: fn(u64, &mut fmt::Formatter<'_>) -> fmt::Result,
+    /// The name of the high half and its aliases, which only a 64-bit field has.
+    high: (&'static str, &'static [&'static str]),
 }
 
 impl FieldInfo {
     /// The row with this encoding.
     #[must_use]
     pub fn of(encoding: Encoding) -> Option<&'static Self> {
-        ALL.binary_search_by_key(&encoding, |info| info.encoding).ok().and_then(|index| ALL.get(index))
+        Self::index(encoding).and_then(|index| ALL.get(index))
+    }
+
+    /// Where in [`ALL`] the row with this encoding is.
+    pub(crate) fn index(encoding: Encoding) -> Option<usize> {
+        ALL.binary_search_by_key(&encoding, |info| info.encoding).ok()
+    }
+
+    /// Whether a processor with these capabilities has the field, as far as capabilities tell.
+    ///
+    /// ```
+    /// use x86_virt_vmx::field::{self, FieldInfo};
+    /// use x86_virt_vmx::{Capabilities, RawCapabilities};
+    ///
+    /// let capabilities = Capabilities::from_raw(RawCapabilities { secondary: 2 << 32, ..Default::default() });
+    /// let is_supported = |encoding| FieldInfo::of(encoding).unwrap().is_supported(&capabilities);
+    /// assert!(is_supported(field::EPT_POINTER.encoding()) && is_supported(field::GUEST_RIP.encoding()));
+    /// assert!(!is_supported(field::VIRTUAL_PROCESSOR_ID.encoding()));
+    /// ```
+    #[must_use]
+    pub fn is_supported(&self, capabilities: &Capabilities) -> bool {
+        self.requires.is_empty() || self.requires.iter().any(|control| capabilities.supports(*control))
+    }
+
+    /// The text of a value: the number in the width of the field, and what its type says.
+    ///
+    /// ```
+    /// use x86_virt_vmx::field::{self, FieldInfo};
+    ///
+    /// let rflags = FieldInfo::of(field::GUEST_RFLAGS.encoding()).unwrap();
+    /// assert_eq!(rflags.text(0x102).to_string(), "0x0000000000000102 ONE TF");
+    /// ```
+    pub fn text(&self, raw: u64) -> impl fmt::Display + use<> {
+        let Self { show, encoding, .. } = *self;
+        Text { raw, show, width: encoding.width() }
+    }
+
+    /// The name of the high half.
+    pub(crate) const fn high_name(&self) -> &'static str {
+        self.high.0
+    }
+
+    /// Names that other projects give the high half.
+    pub(crate) const fn high_aliases(&self) -> &'static [&'static str] {
+        self.high.1
+    }
+}
+
+/// A value of a field, to be shown.
+struct Text {
+    raw: u64,
+    show: fn(u64, &mut fmt::Formatter<'_>) -> fmt::Result,
+    width: Width,
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { raw, show, width } = self;
+        let digits = usize::try_from(width.bits() / 4 + 2).unwrap_or_default();
+        write!(f, "{raw:#0digits$x}")?;
+        show(*raw, f)
     }
 }
 
 /// Defines the constants and the run-time table from one list.
+///
+/// A row is `NAME: type, access = encoding;`. Controls of which one must be supported for the field to exist follow as
+/// `requires [..]`, names that others give it as `aka "OTHER"`. A row that rests on one source ends with
+/// `if feature = "provisional"`.
 macro_rules! vmcs_fields {
-    ($($(#[$doc:meta])* $name:ident: $type:ty, $access:ident = $encoding:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: $type:ty, $access:ident = $encoding:literal
+            $(requires [$($control:expr),+])?
+            $(aka $($alias:literal)+)?
+            $(if $condition:meta)?;
+    )*) => {
         $(
+            $(#[cfg($condition)])?
             $(#[$doc])*
             #[doc = concat!("\n\nEncoding ", stringify!($encoding), ".")]
+            $(
+                #[doc = "\n\nExists where one of these controls may be 1:\n"]
+                $(#[doc = concat!("- [`", stringify!($control), "`](crate::", stringify!($control), ")")])+
+            )?
+            $($(#[doc(alias = $alias)])+)?
             pub const $name: Field<$type, $access> = Field::new($encoding);
         )*
 
         /// All fields, in the order of their encodings.
         pub const ALL: &[FieldInfo] = &[
-            $(FieldInfo { name: stringify!($name), encoding: $name.encoding, access: <$access>::ACCESS },)*
+            $(
+                $(#[cfg($condition)])?
+                FieldInfo {
+                    name: stringify!($name),
+                    encoding: $name.encoding,
+                    access: <$access>::ACCESS,
+                    aliases: &[$($($alias),+)?],
+                    requires: &[$($($control.single()),+)?],
+                    provisional: !concat!("", $(stringify!($condition))?).is_empty(),
+                    show: |raw, f| <$type>::from_raw(raw).show(f),
+                    high: (concat!(stringify!($name), "_HIGH"), &[$($(concat!($alias, "_HIGH")),+)?]),
+                },
+            )*
         ];
+
+        /// Every field holds any value that its type can have.
+        #[cfg(test)]
+        pub(crate) fn round_trips(raw: u64) -> impl Iterator<Item = (&'static FieldInfo, u64)> {
+            let back: [fn(u64) -> u64; ALL.len()] =
+                [$($(#[cfg($condition)])? |raw| <$type>::from_raw(raw).into_raw(),)*];
+            ALL.iter().zip(back).map(move |(info, back)| (info, back(raw)))
+        }
     };
 }
 
@@ -317,26 +263,19 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, Access, Encoding, FieldInfo, Group, Width};
+    use proptest::prelude::{any, proptest};
 
-    #[test]
-    fn encodings_tell_width_group_and_index() {
-        let rip = Encoding::new(0x681e);
-        assert_eq!((rip.width(), rip.group(), rip.index()), (Width::Natural, Group::Guest, 15));
-        let eptp = Encoding::new(0x201a);
-        assert_eq!((eptp.width(), eptp.group(), eptp.index()), (Width::Bits64, Group::Control, 13));
-        assert!(!Encoding::new(0x201b).is_full_field());
-        assert!(!Encoding::new(0x1000).is_full_field());
-    }
+    use super::{ALL, Access, Encoding, FieldInfo, Group, round_trips};
+    use crate::capability::{Capabilities, RawCapabilities};
 
     #[test]
     fn rows_are_found_by_encoding() {
         for info in ALL {
             assert_eq!(FieldInfo::of(info.encoding).unwrap().name, info.name);
         }
-        assert!(FieldInfo::of(Encoding::new(0x2046)).is_none(), "a hole in the encodings");
-        assert_eq!(format!("{:?}", Encoding::new(0x681e)), "GUEST_RIP");
-        assert_eq!(format!("{:?}", Encoding::new(0x2046)), "field 0x2046");
+        for hole in [0x2046, 0x2048, 0x2050, 0x482c, 0x201b] {
+            assert!(FieldInfo::of(Encoding::new(hole)).is_none(), "{hole:#x} is no field");
+        }
     }
 
     #[test]
@@ -352,9 +291,39 @@ mod tests {
             "MSR_BITMAPS",
             "VMCS_LINK_POINTER",
             "VIRTUAL_APIC_ADDRESS",
+            // What an exit leaves in the processor unless a control says otherwise.
+            "GUEST_IA32_S_CET",
+            "GUEST_IA32_PKRS",
+            "GUEST_IA32_BNDCFGS",
         ] {
             let info = ALL.iter().find(|info| info.name == name).unwrap();
             assert_eq!(info.access, Access::Sensitive, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_highest_index_is_that_of_injected_event_data() {
+        let highest = ALL.iter().max_by_key(|info| info.encoding.index()).unwrap();
+        assert_eq!((highest.name, highest.encoding.index()), ("INJECTED_EVENT_DATA", 41));
+    }
+
+    #[test]
+    fn one_of_the_controls_is_enough() {
+        let pat = FieldInfo::of(Encoding::new(0x2804)).unwrap();
+        let none = RawCapabilities::default();
+        assert!(!pat.is_supported(&Capabilities::from_raw(none)));
+        assert!(pat.is_supported(&Capabilities::from_raw(RawCapabilities { exit: 1 << 50, ..none })));
+        assert!(pat.is_supported(&Capabilities::from_raw(RawCapabilities { entry: 1 << 46, ..none })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bit_is_lost_in_a_type(raw in any::<u64>()) {
+            for (info, back) in round_trips(raw) {
+                let bits = info.encoding.width().bits();
+                assert_eq!(back, raw & (u64::MAX >> (64 - bits)), "{}", info.name);
+                assert!(info.text(back).to_string().starts_with("0x"));
+            }
         }
     }
 }

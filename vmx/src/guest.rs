@@ -15,6 +15,7 @@ use crate::control::{EntryControls, PrimaryControls};
 use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
+use crate::guest_state::{ActivityState, PendingDebugExceptions};
 use crate::segment::SegmentFields;
 use crate::vcpu::{DR6_AFTER_RESET, EntryError, VmxVcpu};
 use crate::vmcs::CurrentVmcs;
@@ -46,15 +47,15 @@ const MACHINE_CHECK_ENABLE: u64 = 1 << 6;
 impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// The registers as after INIT, and non-register state.
     pub(crate) fn initialize_guest(&mut self) {
-        let mask = !GUEST_OWNED_CR0.into_bits();
+        let mask = Cr0::from(!GUEST_OWNED_CR0.into_bits());
         // SAFETY: more exits, not fewer: the guest changes no bit but TS itself.
         unsafe { self.vmcs.put_sensitive(field::CR0_GUEST_HOST_MASK, mask) };
         // SAFETY: as above.
-        unsafe { self.vmcs.put_sensitive(field::CR4_GUEST_HOST_MASK, u64::MAX) };
+        unsafe { self.vmcs.put_sensitive(field::CR4_GUEST_HOST_MASK, Cr4::from(u64::MAX)) };
         self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, InterruptibilityState::new());
         // SAFETY: active: the processor executes instructions, and does not wait for a signal that may never come.
-        unsafe { self.vmcs.put_sensitive(field::GUEST_ACTIVITY_STATE, 0) };
-        self.vmcs.put(field::GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
+        unsafe { self.vmcs.put_sensitive(field::GUEST_ACTIVITY_STATE, ActivityState::ACTIVE) };
+        self.vmcs.put(field::GUEST_PENDING_DEBUG_EXCEPTIONS, PendingDebugExceptions::new());
         self.vmcs.put(field::GUEST_IA32_DEBUGCTL, 0);
         self.vmcs.put(field::GUEST_IA32_SYSENTER_CS, 0);
         self.vmcs.put(field::GUEST_IA32_SYSENTER_ESP, 0);
@@ -85,16 +86,16 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     fn write_cr0(&mut self, cr0: Cr0) {
         let fixed = Cr0::from(self.parts.capabilities.raw().cr0_fixed0).with_pe(false).with_pg(false);
         let real = cr0.with_cd(false).with_nw(false).into_bits() | fixed.into_bits();
-        self.vmcs.put(field::GUEST_CR0, real);
-        self.vmcs.put(field::CR0_READ_SHADOW, cr0.into_bits());
+        self.vmcs.put(field::GUEST_CR0, Cr0::from(real));
+        self.vmcs.put(field::CR0_READ_SHADOW, cr0);
     }
 
     /// CR4 as the processor uses it: the guest's, with VMXE, and MCE as the host has it.
     fn write_cr4(&mut self, cr4: Cr4) {
         let real = cr4.into_bits() | self.parts.capabilities.raw().cr4_fixed0 | self.host.cr4() & MACHINE_CHECK_ENABLE;
         // SAFETY: `check_cr4`, or the state after INIT, lets only bits through whose state is kept apart from the host's.
-        unsafe { self.vmcs.put_sensitive(field::GUEST_CR4, real) };
-        self.vmcs.put(field::CR4_READ_SHADOW, cr4.into_bits());
+        unsafe { self.vmcs.put_sensitive(field::GUEST_CR4, Cr4::from(real)) };
+        self.vmcs.put(field::CR4_READ_SHADOW, cr4);
         self.parts.mode = None;
     }
 
@@ -111,13 +112,13 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
 
     fn guest_cr0(&self) -> Cr0 {
         let owned = GUEST_OWNED_CR0.into_bits();
-        let real = self.vmcs.get(field::GUEST_CR0);
-        let shadow = self.vmcs.get(field::CR0_READ_SHADOW);
+        let real = self.vmcs.get(field::GUEST_CR0).into_bits();
+        let shadow = self.vmcs.get(field::CR0_READ_SHADOW).into_bits();
         Cr0::from(real & owned | shadow & !owned)
     }
 
     fn guest_cr4(&self) -> Cr4 {
-        Cr4::from(self.vmcs.get(field::CR4_READ_SHADOW))
+        self.vmcs.get(field::CR4_READ_SHADOW)
     }
 
     /// Loads the four entries that PAE paging keeps in registers, as MOV to CR3 does.
@@ -438,7 +439,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn request_interrupt_window(&mut self) {
-        self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING, true);
+        self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING);
     }
 
     fn pass_msr(&mut self, msr: SwitchedMsr, access: MsrAccess) {

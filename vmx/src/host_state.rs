@@ -3,10 +3,10 @@
 
 use x86::msr;
 use x86::segmentation::SegmentSelector;
-use x86_virt_core::{DescriptorTable, Efer, Frames, Host};
+use x86_virt_core::{Cr0, Cr4, DescriptorTable, Efer, Frames, Host};
 
 use crate::access::VmcsWrite;
-use crate::field;
+use crate::field::{self, Field, FieldValue, Sensitive};
 use crate::instructions;
 use crate::switch;
 use crate::vmcs::CurrentVmcs;
@@ -50,9 +50,7 @@ impl HostState {
         // SAFETY: every value below is the one that the host has now, and keeps until `sync` sees that it changed or, for
         // those that `CpuPin` names, while the virtual processor is loaded. HOST_RIP is the exit half of the world switch.
         let mut put = |field, value| unsafe { vmcs.put_sensitive(field, value) };
-        put(field::HOST_CR0, state.cr0);
         put(field::HOST_CR3, state.cr3);
-        put(field::HOST_CR4, state.cr4);
         put(field::HOST_FS_BASE, state.fs_base);
         put(field::HOST_GS_BASE, state.gs_base);
         put(field::HOST_GDTR_BASE, state.gdtr.base);
@@ -67,6 +65,10 @@ impl HostState {
         let [a, b, c, d, ..] = read(msr::IA32_SYSENTER_CS).to_le_bytes();
         let sysenter_cs = u32::from_le_bytes([a, b, c, d]);
         // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::HOST_CR0, Cr0::from(state.cr0)) };
+        // SAFETY: as above.
+        unsafe { vmcs.put_sensitive(field::HOST_CR4, Cr4::from(state.cr4)) };
+        // SAFETY: as above.
         unsafe { vmcs.put_sensitive(field::HOST_IA32_SYSENTER_CS, sysenter_cs) };
         // SAFETY: as above.
         unsafe { vmcs.put_sensitive(field::HOST_IA32_EFER, Efer::from(read(msr::IA32_EFER))) };
@@ -79,19 +81,11 @@ impl HostState {
 
     /// Writes to the VMCS what the host changed since it was written.
     pub(crate) fn sync<A: Frames>(&mut self, host: Host<'_>, vmcs: &mut CurrentVmcs<'_, A>) {
-        for (cached, now, field) in [
-            (&mut self.cr0, host.cr0(), field::HOST_CR0),
-            (&mut self.cr3, host.cr3(), field::HOST_CR3),
-            (&mut self.cr4, host.cr4(), field::HOST_CR4),
-            (&mut self.fs_base, host.fs_base(), field::HOST_FS_BASE),
-            (&mut self.gs_base, host.gs_base(), field::HOST_GS_BASE),
-        ] {
-            if *cached != now {
-                *cached = now;
-                // SAFETY: the value is the one that the host has now.
-                unsafe { vmcs.put_sensitive(field, now) };
-            }
-        }
+        sync(vmcs, field::HOST_CR0, &mut self.cr0, host.cr0());
+        sync(vmcs, field::HOST_CR3, &mut self.cr3, host.cr3());
+        sync(vmcs, field::HOST_CR4, &mut self.cr4, host.cr4());
+        sync(vmcs, field::HOST_FS_BASE, &mut self.fs_base, host.fs_base());
+        sync(vmcs, field::HOST_GS_BASE, &mut self.gs_base, host.gs_base());
     }
 
     /// Makes what a VM exit changed as it was.
@@ -111,6 +105,20 @@ impl HostState {
         if let Some(segments) = &self.segments {
             segments.restore(host, self.fs_base);
         }
+    }
+}
+
+/// Writes the value that the host has now if it is not the one that was written before.
+fn sync<T: FieldValue, A: Frames>(
+    vmcs: &mut CurrentVmcs<'_, A>,
+    field: Field<T, Sensitive>,
+    cached: &mut u64,
+    now: u64,
+) {
+    if *cached != now {
+        *cached = now;
+        // SAFETY: the only caller passes the fields of the registers that the values are of.
+        unsafe { vmcs.put_sensitive(field, T::from_raw(now)) };
     }
 }
 
@@ -176,7 +184,7 @@ fn exit_address() -> u64 {
 /// The selectors of the host, with RPL and TI as a VM entry requires them.
 ///
 /// Intel SDM vol. 3, section 29.2.3, "Checks on Host Segment and Descriptor-Table Registers".
-fn selectors() -> [(field::Field<u16, field::Sensitive>, u16); 7] {
+fn selectors() -> [(Field<u16, Sensitive>, u16); 7] {
     // SAFETY: reading a segment register has no effect.
     let [es, cs, ss, ds, fs, gs] = [
         x86::segmentation::es().bits(),

@@ -16,6 +16,7 @@ mod event;
 mod exit;
 mod feature;
 pub mod field;
+mod guest_state;
 mod instruction_error;
 mod invept;
 mod invvpid;
@@ -73,6 +74,7 @@ pub use exit::{
     StartupIpiQualification, StringIoInformation, TaskSwitchQualification, TaskSwitchSource,
     VirtualizedEoiQualification, WaitInformation, WbinvdQualification, WrmsrQualification, decode_exit,
 };
+pub use guest_state::{ActivityState, GuestInterruptStatus, PendingDebugExceptions};
 pub use instruction_error::{InstructionError, VmFail};
 pub use invept::{InveptDescriptor, InveptType};
 pub use invvpid::{InvvpidDescriptor, InvvpidType};

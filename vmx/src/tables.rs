@@ -7,6 +7,8 @@ use crate::capability::{Basic, FeatureControl, Misc, VmcsEnum, capability_msr_ro
 use crate::control::control_rows;
 use crate::event::event_rows;
 use crate::exit::exit_rows;
+use crate::field::field_rows;
+use crate::guest_state::{ActivityState, GuestInterruptStatus, PendingDebugExceptions};
 use crate::instruction_error::InstructionError;
 use crate::invept::InveptType;
 use crate::invvpid::InvvpidType;
@@ -15,12 +17,16 @@ use crate::vmfunc::VmFunction;
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
+    field_rows(visit);
     control_rows(visit);
     capability_msr_rows(visit);
     register_rows::<Basic>("vmx_basic", "", visit);
     register_rows::<Misc>("vmx_misc", "", visit);
     register_rows::<VmcsEnum>("vmx_vmcs_enum", "", visit);
     register_rows::<FeatureControl>("vmx_feature_control", "", visit);
+    code_rows("vmx_activity_state", "", ActivityState::ALL, visit);
+    register_rows::<PendingDebugExceptions>("vmx_pending_debug_exceptions", "", visit);
+    register_rows::<GuestInterruptStatus>("vmx_guest_interrupt_status", "", visit);
     event_rows(visit);
     exit_rows(visit);
     code_rows("vmx_instruction_error", "", InstructionError::ALL, visit);

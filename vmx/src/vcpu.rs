@@ -3,7 +3,7 @@
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
-    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, HostDebug, OutOfFrames, VcpuConfig,
+    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames, VcpuConfig,
 };
 use x86_virt_ept::EptFormat;
 
@@ -90,7 +90,7 @@ pub(crate) struct Mode {
 impl Mode {
     fn read(vmcs: &impl VmcsRead, msrs: &Msrs) -> Self {
         let efer = vmcs.get(field::GUEST_IA32_EFER);
-        let osxsave = Cr4::from(vmcs.get(field::CR4_READ_SHADOW)).osxsave();
+        let osxsave = vmcs.get(field::CR4_READ_SHADOW).osxsave();
         Self {
             usable: msrs.usable(efer),
             osxsave: if osxsave { Osxsave::Enabled } else { Osxsave::Disabled },
@@ -167,12 +167,13 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         unsafe { vmcs.put_sensitive(field::EXIT_CONTROLS, controls.exit) };
         // SAFETY: as above.
         unsafe { vmcs.put_sensitive(field::ENTRY_CONTROLS, controls.entry) };
-        let bitmap_b = self.parts.io_bitmaps.hpa().get().wrapping_add(0x1000);
+        let bitmap_a = self.parts.io_bitmaps.hpa();
+        let bitmap_b = Hpa::new(bitmap_a.get().wrapping_add(0x1000));
         for (field, address) in [
-            (field::MSR_BITMAPS, self.parts.msr_bitmaps.hpa().get()),
-            (field::IO_BITMAP_A, self.parts.io_bitmaps.hpa().get()),
+            (field::MSR_BITMAPS, self.parts.msr_bitmaps.hpa()),
+            (field::IO_BITMAP_A, bitmap_a),
             (field::IO_BITMAP_B, bitmap_b),
-            (field::VMCS_LINK_POINTER, u64::MAX),
+            (field::VMCS_LINK_POINTER, Hpa::new(u64::MAX)),
         ] {
             // SAFETY: the bitmaps are owned by `self`, and so by whatever holds the VMCS; there is no shadow VMCS.
             unsafe { vmcs.put_sensitive(field, address) };
@@ -336,7 +337,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
                     unsafe { self.host.call_machine_check_handler() };
                 }
             }
-            BasicExitReason::INTERRUPT_WINDOW => self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING, false),
+            BasicExitReason::INTERRUPT_WINDOW => self.clear_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING),
             _ => {}
         }
     }
@@ -360,9 +361,17 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, EntryInterruption::new());
     }
 
-    /// Sets or clears a primary control.
-    pub(crate) fn set_primary(&mut self, control: PrimaryControls, on: bool) {
-        let primary = if on { self.parts.primary | control } else { self.parts.primary.without(control) };
+    /// Sets a primary control.
+    pub(crate) fn set_primary(&mut self, control: PrimaryControls) {
+        self.write_primary(self.parts.primary | control);
+    }
+
+    /// Clears a primary control.
+    fn clear_primary(&mut self, control: PrimaryControls) {
+        self.write_primary(self.parts.primary.without(control));
+    }
+
+    fn write_primary(&mut self, primary: PrimaryControls) {
         if primary != self.parts.primary {
             self.parts.primary = primary;
             // SAFETY: only called for the interrupt window, which the host does not depend on.

@@ -7,7 +7,7 @@ use x86_virt::vmx::field::{self, Encoding, Field, FieldValue, Sensitive};
 use x86_virt::vmx::{
     BasicExitReason, EntryError, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu,
 };
-use x86_virt::{AnyVcpu, ExitKind, SegmentAccessRights, Vcpu, VcpuConfig};
+use x86_virt::{AnyVcpu, ExitKind, Hpa, SegmentAccessRights, Vcpu, VcpuConfig};
 
 use crate::bench::{Bench, Frames};
 use crate::guest::{CODE, Mode};
@@ -103,7 +103,7 @@ pub(crate) fn invalid_guest_state(bench: &Bench) -> Outcome {
 /// Exit reason 33, qualification 4.
 pub(crate) fn invalid_link_pointer(bench: &Bench) -> Outcome {
     with_vcpu(bench, |vcpu| {
-        with_invalid(vcpu, field::VMCS_LINK_POINTER, 0x123, |error| expect_reason_33(Some(error), 4))
+        with_invalid(vcpu, field::VMCS_LINK_POINTER, Hpa::new(0x123), |error| expect_reason_33(Some(error), 4))
     })
 }
 

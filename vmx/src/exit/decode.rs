@@ -1,8 +1,8 @@
 //! The kind of an exit.
 
 use x86_virt_core::{
-    Access, AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Io,
-    IoDirection, IoSize, NestedFault, NestedFaultCause, RegisterAccess, SegmentRegister, StringIo,
+    Access, AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpr, Gprs, Gva, Io, IoDirection,
+    IoSize, NestedFault, NestedFaultCause, RegisterAccess, SegmentRegister, StringIo,
 };
 
 use super::basic_reason::BasicExitReason;
@@ -38,7 +38,7 @@ pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> Exi
         BasicExitReason::VMCALL => ExitKind::Hypercall,
         BasicExitReason::EPT_VIOLATION => ExitKind::NestedFault(ept_violation(vmcs)),
         BasicExitReason::EPT_MISCONFIGURATION => ExitKind::NestedFault(NestedFault {
-            gpa: Gpa::new(vmcs.get(field::GUEST_PHYSICAL_ADDRESS)),
+            gpa: vmcs.get(field::GUEST_PHYSICAL_ADDRESS),
             gva: None,
             access: Access::NONE,
             cause: NestedFaultCause::Misconfiguration,
@@ -113,9 +113,9 @@ fn ept_violation(vmcs: &impl VmcsRead) -> NestedFault {
         }
     }
     let mapped = qualification.readable() || qualification.writable() || qualification.executable();
-    let gva = qualification.linear_address_valid().then(|| Gva::new(vmcs.get(field::GUEST_LINEAR_ADDRESS)));
+    let gva = qualification.linear_address_valid().then(|| vmcs.get(field::GUEST_LINEAR_ADDRESS));
     NestedFault {
-        gpa: Gpa::new(vmcs.get(field::GUEST_PHYSICAL_ADDRESS)),
+        gpa: vmcs.get(field::GUEST_PHYSICAL_ADDRESS),
         gva,
         access,
         cause: if mapped { NestedFaultCause::Permission } else { NestedFaultCause::NotMapped },

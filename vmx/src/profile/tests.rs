@@ -4,6 +4,7 @@ use x86_virt_ept::EptUnsupported;
 use super::{ALL, Profile, find};
 use crate::capability::{Capabilities, CapabilityMsr, Unsupported};
 use crate::control::{ControlCapability, ControlValues, PinControls, PrimaryControls, SecondaryControls};
+use crate::field;
 use crate::setup::Controls;
 
 /// Processors without EPT.
@@ -163,6 +164,25 @@ fn what_reading_asks_for_is_what_the_profile_has() {
     for Profile { name, raw, .. } in ALL {
         let read = |msr: CapabilityMsr| raw.get(msr).unwrap();
         assert_eq!(Capabilities::from_msrs(raw.physical_address_width, read).raw(), raw, "{name}");
+    }
+}
+
+#[test]
+fn fields_came_with_their_controls() {
+    let has = |name: &str, field: field::Encoding| {
+        field::FieldInfo::of(field).unwrap().is_supported(&find(name).unwrap().capabilities())
+    };
+    for (field, without, with) in [
+        (field::EPT_POINTER.encoding(), "yorkfield", "westmere"),
+        (field::GUEST_IA32_PAT.encoding(), "conroe", "westmere"),
+        (field::POSTED_INTERRUPT_NOTIFICATION_VECTOR.encoding(), "sandy-bridge-e", "haswell-ep"),
+        (field::PML_ADDRESS.encoding(), "haswell-ep", "broadwell-ep"),
+        (field::VIRTUALIZATION_EXCEPTION_ADDRESS.encoding(), "haswell", "broadwell"),
+        (field::TSC_MULTIPLIER.encoding(), "broadwell", "skylake-sp"),
+    ] {
+        assert!(!has(without, field), "{without}: {field}");
+        assert!(has(with, field), "{with}: {field}");
+        assert!(has(without, field::GUEST_RIP.encoding()));
     }
 }
 

@@ -1,0 +1,187 @@
+//! What a field holds.
+
+use core::fmt::{self, Write as _};
+
+use x86_virt_core::{Cr0, Cr4, Efer, Gpa, Gva, Hpa, Rflags, SegmentAccessRights};
+use x86_virt_ept::Eptp;
+
+use crate::control::{
+    EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls, SecondaryExitControls,
+    TertiaryControls, VmFunctionControls,
+};
+use crate::event::{EntryInterruption, IdtVectoring, InterruptibilityState, VmExitInterruption};
+use crate::exit::ExitReason;
+use crate::guest_state::{ActivityState, GuestInterruptStatus, PendingDebugExceptions};
+use crate::instruction_error::InstructionError;
+
+/// A type that a field can hold.
+pub trait FieldValue: Copy + fmt::Debug {
+    /// Bits of the type: 16, 32 or 64.
+    const BITS: u32;
+
+    /// The value from what VMREAD gives.
+    fn from_raw(raw: u64) -> Self;
+
+    /// What VMWRITE takes.
+    fn into_raw(self) -> u64;
+
+    /// Writes what the value says beside its number, such as the names of its bits, with a space before each part. Nothing
+    /// if it is but a number.
+    ///
+    /// # Errors
+    ///
+    /// Those of the formatter.
+    fn show(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = f;
+        Ok(())
+    }
+}
+
+/// Implements [`FieldValue`] for integers.
+macro_rules! integer_value {
+    ($($integer:ident),*) => {
+        $(impl FieldValue for $integer {
+            const BITS: u32 = $integer::BITS;
+
+            fn from_raw(raw: u64) -> Self {
+                let bytes = raw.to_le_bytes();
+                bytes.first_chunk().copied().map_or(0, $integer::from_le_bytes)
+            }
+
+            fn into_raw(self) -> u64 {
+                u64::from(self)
+            }
+        })*
+    };
+}
+
+integer_value!(u16, u32, u64);
+
+/// Implements [`FieldValue`] for addresses.
+macro_rules! address_value {
+    ($($address:ident),*) => {
+        $(impl FieldValue for $address {
+            const BITS: u32 = u64::BITS;
+
+            fn from_raw(raw: u64) -> Self {
+                Self::new(raw)
+            }
+
+            fn into_raw(self) -> u64 {
+                self.get()
+            }
+        })*
+    };
+}
+
+address_value!(Gpa, Gva, Hpa);
+
+/// Implements [`FieldValue`] for types with `from_bits` and `into_bits`, which `show` writes.
+macro_rules! domain_value {
+    ($show:path: $($domain:ident($integer:ident)),* $(,)?) => {
+        $(impl FieldValue for $domain {
+            const BITS: u32 = $integer::BITS;
+
+            fn from_raw(raw: u64) -> Self {
+                Self::from_bits($integer::from_raw(raw))
+            }
+
+            fn into_raw(self) -> u64 {
+                self.into_bits().into_raw()
+            }
+
+            fn show(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $show(self, f)
+            }
+        })*
+    };
+}
+
+// Their text is the number, and behind it the names of bits.
+domain_value! {
+    behind_number:
+    Cr0(u64),
+    Cr4(u64),
+    Efer(u64),
+    EntryControls(u32),
+    EntryInterruption(u32),
+    Eptp(u64),
+    ExitControls(u32),
+    GuestInterruptStatus(u16),
+    IdtVectoring(u32),
+    InterruptibilityState(u32),
+    PendingDebugExceptions(u64),
+    PinControls(u32),
+    PrimaryControls(u32),
+    Rflags(u64),
+    SecondaryControls(u32),
+    SecondaryExitControls(u64),
+    SegmentAccessRights(u32),
+    TertiaryControls(u64),
+    VmExitInterruption(u32),
+    VmFunctionControls(u64),
+}
+
+// Their text is a name.
+domain_value! {
+    whole:
+    ActivityState(u32),
+    ExitReason(u32),
+    InstructionError(u32),
+}
+
+fn whole(value: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, " {value}")
+}
+
+fn behind_number(value: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(BehindNumber { f, reached: false }, "{value}")
+}
+
+/// Passes text on from the first space.
+struct BehindNumber<'a, 'b> {
+    f: &'a mut fmt::Formatter<'b>,
+    reached: bool,
+}
+
+impl fmt::Write for BehindNumber<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.reached {
+            return self.f.write_str(text);
+        }
+        match text.split_once(' ') {
+            Some((_, rest)) => {
+                self.reached = true;
+                self.f.write_char(' ')?;
+                self.f.write_str(rest)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::fmt;
+
+    use super::{FieldValue, Hpa, PinControls, Rflags};
+    use crate::guest_state::ActivityState;
+
+    struct Shown<T>(T);
+
+    impl<T: FieldValue> fmt::Display for Shown<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.show(f)
+        }
+    }
+
+    #[test]
+    fn values_show_what_is_not_in_the_number() {
+        assert_eq!(Shown(Rflags::from_raw(0x102)).to_string(), " ONE TF");
+        assert_eq!(Shown(PinControls::from_raw(0x8)).to_string(), " NMI_EXITING");
+        assert_eq!(Shown(PinControls::from_raw(0)).to_string(), "");
+        assert_eq!(Shown(ActivityState::from_raw(1)).to_string(), " HLT");
+        assert_eq!(Shown(Hpa::from_raw(0x1000)).to_string(), "");
+        assert_eq!(Shown(7_u64).to_string(), "");
+    }
+}
