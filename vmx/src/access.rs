@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use crate::dump::VmcsDump;
 use crate::field::{self, AccessClass, Encoding, Field, FieldInfo, FieldValue, ReadWrite, Sensitive, Width};
 use crate::instruction_error::{InstructionError, VmFail};
 
@@ -35,6 +36,14 @@ pub trait VmcsRead {
             self.note(failure);
             T::from_raw(0)
         })
+    }
+
+    /// What all fields hold.
+    ///
+    /// Where the processor does not have a field, VMREAD leaves its error number in the VM-instruction error of the VMCS; the
+    /// dump has the number before that.
+    fn dump(&self) -> VmcsDump {
+        VmcsDump::of(self)
     }
 }
 

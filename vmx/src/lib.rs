@@ -12,6 +12,7 @@ mod bytes;
 mod cache;
 mod capability;
 mod control;
+mod dump;
 mod event;
 mod exit;
 mod feature;
@@ -60,6 +61,7 @@ pub use control::{
     PinControls, PrimaryControls, SecondaryControls, SecondaryExitControls, Setting, TertiaryControls,
     UnsupportedControl, VmFunctionControls,
 };
+pub use dump::{ParseDumpError, VmcsDump};
 pub use event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
 #[cfg(feature = "provisional")]
 pub use exit::ExtendedInstructionInformation;
