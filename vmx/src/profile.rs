@@ -1,8 +1,8 @@
 //! Capabilities of processors that exist, to try control logic on without one.
 //!
 //! The values are public facts: MSRs and CPUID leaves as programs on these processors read them. Each profile names where they
-//! were published. They depend on the model, and where firmware or microcode hides a feature, on the machine. Not all
-//! sources have the MSRs from IA32_VMX_VMFUNC on.
+//! were published. They depend on the model, and where firmware or microcode hides a feature, on the machine. No source has
+//! IA32_VMX_PROCBASED_CTLS3 and IA32_VMX_EXIT_CTLS2, and few have IA32_VMX_VMFUNC: 0 there means that the value is not known.
 
 use crate::capability::{Capabilities, RawCapabilities};
 

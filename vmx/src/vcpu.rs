@@ -219,6 +219,12 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         &mut self.vmcs
     }
 
+    /// What the processor can do.
+    #[must_use]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.parts.capabilities
+    }
+
     /// The memory.
     #[must_use]
     pub const fn space(&self) -> &'s AddressSpace<'m, EptFormat, A> {

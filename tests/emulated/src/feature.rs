@@ -33,11 +33,13 @@ pub(crate) enum Feature {
     ExactExceptions,
     /// An intercept of RSM comes before the #UD of RSM outside of SMM: not in Bochs.
     RsmIntercept,
+    /// The monitor trap flag ends a run after an instruction: Bochs 2.7 offers the control, and only injects the event.
+    MonitorTrapFlag,
 }
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -51,6 +53,7 @@ impl Feature {
         Self::PromptVirtualInterrupts,
         Self::ExactExceptions,
         Self::RsmIntercept,
+        Self::MonitorTrapFlag,
     ];
 }
 
@@ -70,6 +73,8 @@ pub(crate) fn has(feature: Feature) -> bool {
         Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts | Feature::RsmIntercept => {
             !is_svm_in_bochs()
         }
+        // Bochs is the only emulator here with VMX.
+        Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
 }

@@ -5,13 +5,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use x86_virt::vmx::field::{self, Access, Encoding, FieldInfo, Width};
-use x86_virt::vmx::{InstructionError, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu};
+use x86_virt::vmx::field::{self, Access, Encoding, FieldInfo};
+use x86_virt::vmx::{Capabilities, InstructionError, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu};
 use x86_virt::{AnyVcpu, VcpuConfig};
 
 use crate::bench::{Bench, Frames};
+use crate::coverage;
 use crate::guest::Mode;
-use crate::harness::{Outcome, ensure, fail};
+use crate::harness::{Outcome, ensure, ensure_eq, fail};
 
 type Vcpu<'r, 's> = VmxVcpu<'r, 's, 'static, Frames>;
 
@@ -24,15 +25,22 @@ const READ_ONLY: VmFail = VmFail::Valid(InstructionError::VMWRITE_READ_ONLY_FIEL
 /// Values whose bits are all written as 0 and as 1.
 const PATTERNS: [u64; 4] = [0, u64::MAX, 0x5a5a_a5a5_3c3c_c3c3, 0xa5a5_5a5a_c3c3_3c3c];
 
+/// A field of whose existence no capability MSR tells: it depends on APX.
+const UNTOLD: &str = "EXTENDED_INSTRUCTION_INFORMATION";
+
 /// Each field and each hole.
 pub(crate) fn every_one(bench: &Bench) -> Outcome {
     bench.with_guest(Mode::Long, &[], &VcpuConfig::new(), |guest| {
         let AnyVcpu::Vmx(vcpu) = &mut guest.vcpu else { fail!("no VMX") };
+        let capabilities = *vcpu.capabilities();
         let mut failures: Vec<String> = Vec::new();
         let mut supported = 0;
         for info in field::ALL {
-            match check(vcpu, info) {
-                Ok(true) => supported += 1,
+            match check(vcpu, info, &capabilities) {
+                Ok(true) => {
+                    supported += 1;
+                    coverage::field(info);
+                }
                 Ok(false) => {}
                 Err(why) => failures.push(format!("{}: {why}", info.name)),
             }
@@ -52,37 +60,47 @@ pub(crate) fn every_one(bench: &Bench) -> Outcome {
 }
 
 /// Whether the processor has the field, after it was tried.
-fn check(vcpu: &mut Vcpu<'_, '_>, info: &FieldInfo) -> Outcome<bool> {
+fn check(vcpu: &mut Vcpu<'_, '_>, info: &FieldInfo, capabilities: &Capabilities) -> Outcome<bool> {
     let encoding = info.encoding;
-    let original = match vcpu.vmcs().read_raw(encoding) {
-        Ok(original) => original,
+    let read = vcpu.vmcs().read_raw(encoding);
+    if info.name != UNTOLD {
+        ensure_eq!(read.is_ok(), info.is_supported(capabilities), "whether the processor has it");
+    }
+    match read {
+        Ok(original) => keeps_values(vcpu, info, original, capabilities).map(|()| true),
         Err(UNSUPPORTED) => {
             // SAFETY: there is no such field.
             let write = unsafe { vcpu.vmcs_mut().write_raw(encoding, 0) };
             ensure!(write == Err(UNSUPPORTED), "VMREAD says that there is none, and VMWRITE {write:?}");
-            return Ok(false);
+            Ok(false)
         }
         Err(fail) => fail!("VMREAD: {fail}"),
-    };
-    let mask = match encoding.width() {
-        Width::Bits16 => 0xffff,
-        Width::Bits32 => 0xffff_ffff,
-        Width::Bits64 | Width::Natural => u64::MAX,
-    };
+    }
+}
+
+/// The field keeps any value of its width, in the type too, and its halves are what they are of the whole.
+fn keeps_values(vcpu: &mut Vcpu<'_, '_>, info: &FieldInfo, original: u64, capabilities: &Capabilities) -> Outcome {
+    let encoding = info.encoding;
+    if info.access == Access::ReadOnly && !capabilities.misc().vmwrite_any_field() {
+        // SAFETY: the processor refuses it.
+        let write = unsafe { vcpu.vmcs_mut().write_raw(encoding, original) };
+        ensure_eq!(write, Err(READ_ONLY), "VMWRITE");
+        return Ok(());
+    }
+    let mask = u64::MAX >> (64 - encoding.width().bits());
     for pattern in PATTERNS.map(|pattern| pattern & mask) {
         // SAFETY: the processor uses the value at an entry, before which the original comes back.
-        match unsafe { vcpu.vmcs_mut().write_raw(encoding, pattern) } {
-            Ok(()) => {}
-            Err(READ_ONLY) if info.access == Access::ReadOnly => break,
-            Err(fail) => fail!("VMWRITE: {fail}"),
+        unsafe { vcpu.vmcs_mut().write_raw(encoding, pattern) }?;
+        ensure_eq!(vcpu.vmcs().read_raw(encoding)?, pattern, "value");
+        ensure_eq!(info.through_type(pattern), pattern, "value in its type");
+        if let Some(high) = encoding.high_half() {
+            ensure_eq!(vcpu.vmcs().read_raw(high)?, pattern >> 32, "high half");
+            // SAFETY: as above.
+            unsafe { vcpu.vmcs_mut().write_raw(high, 0x1234_5678) }?;
+            ensure_eq!(vcpu.vmcs().read_raw(encoding)?, pattern & 0xffff_ffff | 0x1234_5678 << 32, "whole");
         }
-        let read = vcpu.vmcs().read_raw(encoding);
-        ensure!(read == Ok(pattern), "{pattern:#x} is read as {read:x?}");
     }
     // SAFETY: the value from before.
-    match unsafe { vcpu.vmcs_mut().write_raw(encoding, original) } {
-        Ok(()) => Ok(true),
-        Err(READ_ONLY) if info.access == Access::ReadOnly => Ok(true),
-        Err(fail) => fail!("VMWRITE of the original: {fail}"),
-    }
+    unsafe { vcpu.vmcs_mut().write_raw(encoding, original) }?;
+    Ok(())
 }

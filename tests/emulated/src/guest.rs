@@ -6,6 +6,7 @@ use x86_virt::{
 };
 
 use crate::bench::{Bench, Frames};
+use crate::coverage;
 use crate::harness::{Outcome, ensure_eq, fail};
 
 /// Where things are in the guest's memory.
@@ -144,7 +145,9 @@ pub(crate) fn load(ram: &GuestRam<'_>, code: &[u8]) -> Outcome {
 impl Guest<'_, '_> {
     /// Runs to the next exit.
     pub(crate) fn run(&mut self) -> Outcome<Exit<Reason>> {
-        Ok(self.vcpu.run()?)
+        let exit = self.vcpu.run()?;
+        coverage::exit(exit.reason);
+        Ok(exit)
     }
 
     /// Runs to an exit of this kind.

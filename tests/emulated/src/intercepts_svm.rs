@@ -198,7 +198,7 @@ fn operands(exit: SvmExit, case: &Case) -> Outcome {
 
 /// Sets the intercept of `code` besides those that are set.
 fn intercept(vcpu: &mut SvmVcpu<'_, '_, 'static, Frames>, code: ExitCode) -> Outcome {
-    let (word, bit) = (code.get() / 32, code.get() % 32);
+    let (word, bit) = (code.into_bits() / 32, code.into_bits() % 32);
     let half = 1_u16.checked_shl(u32::try_from(bit % 16)?).unwrap_or(0);
     let whole = 1_u32.checked_shl(u32::try_from(bit)?).unwrap_or(0);
     match (word, bit) {

@@ -9,6 +9,8 @@ extern crate alloc;
 
 mod bench;
 mod code;
+mod controls_vmx;
+mod coverage;
 mod debug;
 mod entry_svm;
 mod entry_vmx;
@@ -106,6 +108,9 @@ const TESTS: &[Test] = tests! {
         invalid_guest_state: On::Only(Vendor::Amd),
         missing_intercept_of_vmrun: On::Only(Vendor::Amd),
     }
+    controls_vmx {
+        that_end_a_run: On::Only(Vendor::Intel),
+    }
     fields_vmx {
         every_one: On::Only(Vendor::Intel),
     }
@@ -169,6 +174,7 @@ fn main() -> Verdict {
         machine::println!("not on this machine, and what depends on it is not tested: {missing:?}");
     }
     machine::on_every_processor(run);
+    coverage::print();
     harness::verdict()
 }
 

@@ -29,6 +29,7 @@ pub const TUNNEL_CREEK: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 32,
+        vmcs_enum: 0x2c,
         ..RawCapabilities::NONE
     },
 };
@@ -59,6 +60,8 @@ pub const SILVERMONT: Profile = Profile {
         cr4_fixed1: 0x0010_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        vm_functions: 1,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -89,6 +92,7 @@ pub const AIRMONT: Profile = Profile {
         cr4_fixed1: 0x0010_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -119,6 +123,7 @@ pub const GOLDMONT: Profile = Profile {
         cr4_fixed1: 0x0035_27ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -149,6 +154,7 @@ pub const GOLDMONT_PLUS: Profile = Profile {
         cr4_fixed1: 0x0035_2fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -179,6 +185,7 @@ pub const TREMONT: Profile = Profile {
         cr4_fixed1: 0x0035_2fff,
         ept_vpid: 0x0f01_0671_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -209,6 +216,7 @@ pub const GRACEMONT: Profile = Profile {
         cr4_fixed1: 0x01ff_2fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };

@@ -29,6 +29,7 @@ pub const CONROE: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 36,
+        vmcs_enum: 0x2c,
         ..RawCapabilities::NONE
     },
 };
@@ -59,6 +60,7 @@ pub const YORKFIELD: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 36,
+        vmcs_enum: 0x2c,
         ..RawCapabilities::NONE
     },
 };
@@ -89,6 +91,7 @@ pub const SANDY_BRIDGE: Profile = Profile {
         cr4_fixed1: 0x0006_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -119,6 +122,7 @@ pub const IVY_BRIDGE: Profile = Profile {
         cr4_fixed1: 0x0017_27ff,
         ept_vpid: 0x0f01_0611_4141,
         physical_address_width: 36,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -149,6 +153,7 @@ pub const HASWELL: Profile = Profile {
         cr4_fixed1: 0x0017_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -179,6 +184,8 @@ pub const BROADWELL: Profile = Profile {
         cr4_fixed1: 0x0037_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        vm_functions: 1,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -209,6 +216,7 @@ pub const SKYLAKE: Profile = Profile {
         cr4_fixed1: 0x0037_27ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -239,6 +247,8 @@ pub const COFFEE_LAKE: Profile = Profile {
         cr4_fixed1: 0x0037_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        vm_functions: 1,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -269,6 +279,7 @@ pub const CANNON_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_2fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -299,6 +310,7 @@ pub const COMET_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -329,6 +341,7 @@ pub const ICE_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_2fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -359,6 +372,7 @@ pub const TIGER_LAKE: Profile = Profile {
         cr4_fixed1: 0x00ff_2fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -389,6 +403,7 @@ pub const ROCKET_LAKE: Profile = Profile {
         cr4_fixed1: 0x0077_6fff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 39,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -419,6 +434,7 @@ pub const ALDER_LAKE: Profile = Profile {
         cr4_fixed1: 0x01ff_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -449,6 +465,7 @@ pub const RAPTOR_LAKE: Profile = Profile {
         cr4_fixed1: 0x01ff_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -479,6 +496,7 @@ pub const METEOR_LAKE: Profile = Profile {
         cr4_fixed1: 0x01f7_6fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -509,6 +527,7 @@ pub const LUNAR_LAKE: Profile = Profile {
         cr4_fixed1: 0x1bf7_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 42,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -539,6 +558,7 @@ pub const ARROW_LAKE: Profile = Profile {
         cr4_fixed1: 0x1bf7_6fff,
         ept_vpid: 0x0f01_06f3_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -569,6 +589,7 @@ pub const WILDCAT_LAKE: Profile = Profile {
         cr4_fixed1: 0x0001_1bf7_6fff,
         ept_vpid: 0x0001_0f01_06f3_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };

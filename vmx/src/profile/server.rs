@@ -29,6 +29,7 @@ pub const DUNNINGTON: Profile = Profile {
         cr4_fixed1: 0x27ff,
         ept_vpid: 0,
         physical_address_width: 40,
+        vmcs_enum: 0x2c,
         ..RawCapabilities::NONE
     },
 };
@@ -59,6 +60,7 @@ pub const WESTMERE: Profile = Profile {
         cr4_fixed1: 0x0002_67ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 36,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -89,6 +91,7 @@ pub const SANDY_BRIDGE_E: Profile = Profile {
         cr4_fixed1: 0x0006_27ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -119,6 +122,7 @@ pub const IVY_BRIDGE_E: Profile = Profile {
         cr4_fixed1: 0x0017_27ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -149,6 +153,7 @@ pub const HASWELL_EP: Profile = Profile {
         cr4_fixed1: 0x0017_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -179,6 +184,7 @@ pub const BROADWELL_EP: Profile = Profile {
         cr4_fixed1: 0x0037_67ff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -209,6 +215,7 @@ pub const SKYLAKE_SP: Profile = Profile {
         cr4_fixed1: 0x0077_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -239,6 +246,7 @@ pub const CASCADE_LAKE_SP: Profile = Profile {
         cr4_fixed1: 0x0077_67ff,
         ept_vpid: 0x0f01_0673_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -269,6 +277,7 @@ pub const ICE_LAKE_SP: Profile = Profile {
         cr4_fixed1: 0x0077_7fff,
         ept_vpid: 0x0f01_0673_41c1,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -299,6 +308,7 @@ pub const SAPPHIRE_RAPIDS: Profile = Profile {
         cr4_fixed1: 0x03f7_7fff,
         ept_vpid: 0x0001_0f01_06f3_41c1,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -329,6 +339,7 @@ pub const EMERALD_RAPIDS: Profile = Profile {
         cr4_fixed1: 0x03f7_7fff,
         ept_vpid: 0x0001_0f01_06f3_41c1,
         physical_address_width: 46,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };
@@ -359,6 +370,7 @@ pub const GRANITE_RAPIDS: Profile = Profile {
         cr4_fixed1: 0x03f7_7fff,
         ept_vpid: 0x0001_0f01_06f3_41c1,
         physical_address_width: 52,
+        vmcs_enum: 0x2e,
         ..RawCapabilities::NONE
     },
 };

@@ -29,6 +29,7 @@ pub const ZX_C: Profile = Profile {
         cr4_fixed1: 0x0037_27ff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 36,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -59,6 +60,7 @@ pub const KX_6000: Profile = Profile {
         cr4_fixed1: 0x0017_6fff,
         ept_vpid: 0x0f01_0613_4141,
         physical_address_width: 40,
+        vmcs_enum: 0x2a,
         ..RawCapabilities::NONE
     },
 };
@@ -89,6 +91,7 @@ pub const KH_40000: Profile = Profile {
         cr4_fixed1: 0x0077_6fff,
         ept_vpid: 0x0f01_0633_4141,
         physical_address_width: 46,
+        vmcs_enum: 0x32,
         ..RawCapabilities::NONE
     },
 };
