@@ -66,6 +66,13 @@ impl Access {
     }
 }
 
+#[cfg(feature = "arbitrary")]
+impl<'a> arbitrary::Arbitrary<'a> for Access {
+    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        u8::arbitrary(bytes).map(Self::from_bits_truncate)
+    }
+}
+
 impl BitOr for Access {
     type Output = Self;
 

@@ -7,6 +7,7 @@ macro_rules! address {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
         #[repr(transparent)]
         pub struct $name(u64);
 
@@ -107,6 +108,7 @@ impl Gva {
 ///
 /// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism"; AMD APM vol. 2, section 5.3, "Long-Mode Page Translation".
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum PageSize {
     /// 4 KiB, mapped by an entry of level 1.
     Size4K,

@@ -45,6 +45,7 @@ pub struct VcpuConfig {
 
 /// What happens to x87, SSE and AVX state at entries and exits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum FpuPolicy {
     /// Host and guest each have their own.
     Switched,
@@ -99,6 +100,14 @@ impl VcpuConfig {
     #[must_use]
     pub const fn fpu(&self) -> FpuPolicy {
         self.fpu
+    }
+}
+
+/// Never with [`FpuPolicy::Shared`], which is the caller's promise.
+#[cfg(feature = "arbitrary")]
+impl<'a> arbitrary::Arbitrary<'a> for VcpuConfig {
+    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        Ok(Self::new().with_intercepts(bytes.arbitrary()?).with_exceptions(bytes.arbitrary()?))
     }
 }
 

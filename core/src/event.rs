@@ -4,6 +4,7 @@
 ///
 /// Intel SDM vol. 3, section 7.15, "Exception and Interrupt Reference".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Exception {
     /// The vector, 0 to 31.
     pub vector: u8,
@@ -48,6 +49,7 @@ impl Exception {
 
 /// What can be delivered through the guest's IDT at a VM entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum Event {
     /// An exception.
@@ -77,6 +79,7 @@ pub enum Event {
 /// Intel SDM vol. 3, section 27.4.2, "Guest Non-Register State" (interruptibility state); AMD APM vol. 2, section 15.21.5,
 /// "Interrupt Shadows".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Interruptibility {
     /// RFLAGS.IF.
     pub interrupts_enabled: bool,
@@ -88,6 +91,7 @@ pub struct Interruptibility {
 
 /// Why an event cannot be injected now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum InjectError {
     /// Another event is waiting for the next entry.

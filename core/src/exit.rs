@@ -8,6 +8,7 @@ use crate::register::{ControlRegister, Gpr};
 
 /// An exit: the common kind, and the vendor's own reason with nothing lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Exit<R> {
     /// The kind of the exit.
     pub kind: ExitKind,
@@ -19,6 +20,7 @@ pub struct Exit<R> {
 ///
 /// The instruction that caused an exit has not been executed; see [`Vcpu::skip_instruction`](crate::Vcpu::skip_instruction).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum ExitKind {
     /// IN, OUT, INS or OUTS.
@@ -139,6 +141,7 @@ impl ExitKind {
 /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for EPT Violations"); AMD APM
 /// vol. 2, section 15.25.6, "Nested versus Guest Page Faults, Fault Ordering".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct NestedFault {
     /// The guest-physical address.
     pub gpa: Gpa,
@@ -154,6 +157,7 @@ pub struct NestedFault {
 
 /// Why nested paging did not allow an access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum NestedFaultCause {
     /// Nothing is mapped there.
     NotMapped,
@@ -165,6 +169,7 @@ pub enum NestedFaultCause {
 
 /// Direction of a move between a control or debug register and a general-purpose register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum RegisterAccess {
     /// The guest reads into the general-purpose register.
     Read(Gpr),
@@ -176,6 +181,7 @@ pub enum RegisterAccess {
 ///
 /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for Control-Register Accesses").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum ControlRegisterAccess {
     /// MOV.

@@ -80,6 +80,7 @@ pub unsafe trait Format: Copy + Debug {
 /// # Ok::<(), x86_virt_ept::EptUnsupported>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Entry {
     /// Nothing is mapped. Entries that the processor refuses and no format writes count as this.
     Absent,
@@ -105,6 +106,7 @@ pub enum Entry {
 /// assert_eq!(error.to_string(), "access -w-: no page can be written that cannot be read");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum Unsupported {
     /// No access at all: that is a page that is not mapped.

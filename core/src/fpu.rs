@@ -148,6 +148,7 @@ impl<A: Frames> FpuState<A> {
 
 /// CR4.OSXSAVE of the guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Osxsave {
     /// The guest uses XSAVE and XCR0.
     Enabled,

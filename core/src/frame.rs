@@ -115,6 +115,7 @@ impl<A: Frames> Drop for Frame<A> {
 
 /// The allocator has no such run of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[error("out of frames: {count} contiguous frames were asked for")]
 pub struct OutOfFrames {
     /// How many contiguous frames were asked for.

@@ -94,6 +94,7 @@ pub trait GuestMappings<'m>: GuestMemory {
 /// assert_eq!(error.to_string(), "guest address 0xf0000 allows r-x only");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum AccessError {
     /// The address is not mapped, or beyond what the tables translate.

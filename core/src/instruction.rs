@@ -6,6 +6,7 @@ use crate::segment::SegmentRegister;
 
 /// A decoded instruction, as far as exits need it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Instruction {
     /// Length in bytes.
     pub length: u8,
@@ -17,6 +18,7 @@ pub struct Instruction {
 
 /// The other operand of an access to a control or debug register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum RegisterOperand {
     /// MOV to or from this register.
     Move(Gpr),
@@ -28,6 +30,7 @@ pub enum RegisterOperand {
 
 /// Where a string instruction finds its data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct StringOperand {
     /// Address size.
     pub address_size: AddressSize,

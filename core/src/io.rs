@@ -14,6 +14,7 @@ use crate::vcpu::{SkipError, Vcpu};
 /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for I/O Instructions"); AMD APM
 /// vol. 2, section 15.10.2, "IN and OUT Behavior".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Io {
     /// The port.
     pub port: u16,
@@ -27,6 +28,7 @@ pub struct Io {
 
 /// Direction of port I/O.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum IoDirection {
     /// The guest reads the port: IN, INS.
     In,
@@ -36,6 +38,7 @@ pub enum IoDirection {
 
 /// Operand size of port I/O.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum IoSize {
     /// One byte: AL.
     Byte,
@@ -80,6 +83,7 @@ impl IoSize {
 
 /// The memory operand of INS or OUTS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct StringIo {
     /// Whether the instruction has a REP prefix and repeats RCX times.
     pub repeat: bool,
@@ -91,6 +95,7 @@ pub struct StringIo {
 
 /// Address size of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum AddressSize {
     /// 16 bits.
     Bits16,
@@ -231,6 +236,7 @@ impl fmt::Display for Io {
 
 /// Why a port I/O exit could not be completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum IoError {
     /// The memory operand at this linear address cannot be reached.

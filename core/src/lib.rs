@@ -1,6 +1,10 @@
 //! What VMX and SVM share.
 #![no_std]
 
+// The derive of `Arbitrary` needs it.
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
 mod access;
 mod addr;
 mod bits;

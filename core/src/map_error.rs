@@ -14,6 +14,7 @@ use crate::ram::GuestRamError;
 /// assert_eq!(error.to_string(), "guest page 0xa000 is mapped already");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum MapError {
     /// The range does not start and end at a multiple of 4 KiB.

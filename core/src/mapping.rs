@@ -17,6 +17,7 @@ use crate::addr::{Hpa, PageSize};
 /// assert_eq!(MemoryType::from_encoding(2), None);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(u8)]
 pub enum MemoryType {
     /// UC: every access goes to the bus, in program order.
@@ -91,6 +92,7 @@ impl fmt::Display for MemoryType {
 /// assert_eq!(Mapping::from(Access::ALL), ram);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Mapping {
     /// What the guest may do.
     pub access: Access,
@@ -140,6 +142,7 @@ impl From<Access> for Mapping {
 /// assert_eq!(translation.to_string(), "0x1f000123 rw- WB (4 KiB page)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Translation {
     /// The host-physical address of the same byte.
     pub hpa: Hpa,

@@ -9,6 +9,7 @@ use crate::state::StateError;
 ///
 /// Intel SDM vol. 4, section 2.1, "Architectural MSRs"; AMD APM vol. 2, appendix A, "MSR Cross-Reference".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(u32)]
 #[expect(missing_docs, reason = "the names are the registers")]
 pub enum SwitchedMsr {
@@ -92,6 +93,7 @@ fn invalid_pat(pat: u64) -> u64 {
 
 /// A direction of access to an MSR.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum MsrAccess {
     /// RDMSR.
     Read,
@@ -139,6 +141,7 @@ pub trait PortBitmap {
 
 /// What happens at an access of the guest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Permission {
     /// The run ends.
     Intercept,
@@ -159,6 +162,7 @@ impl Permission {
 
 /// The MSR is in none of the ranges that the processor's bitmap covers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[error("the MSR bitmap does not cover MSR {msr:#x}")]
 pub struct MsrRangeError {
     /// The number of the MSR.

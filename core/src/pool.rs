@@ -213,6 +213,7 @@ impl<const FRAMES: usize> fmt::Debug for FramePool<FRAMES> {
 /// assert_eq!(error.to_string(), "frame 0x1003000 was handed over already");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum DonateError {
     /// The range, or the window, does not start and end at a multiple of 4096.

@@ -133,6 +133,7 @@ impl<'m> GuestRam<'m> {
 
 /// Why memory cannot be used for a guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum GuestRamError {
     /// The physical address is not a multiple of 4096.

@@ -6,6 +6,7 @@ use crate::register;
 ///
 /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for Control-Register Accesses").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[expect(missing_docs, reason = "the names are the registers")]
 pub enum Gpr {
     Rax,
@@ -56,6 +57,7 @@ impl Gpr {
 
 /// The general-purpose registers that a world switch exchanges: all but RSP, which the VMCS or VMCB holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(C)]
 #[expect(missing_docs, reason = "the names are the registers")]
 pub struct Gprs {
@@ -139,6 +141,7 @@ impl Gprs {
 ///
 /// Intel SDM vol. 3, section 2.5, "Control Registers"; AMD APM vol. 2, section 3.1, "Control Registers".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[expect(missing_docs, reason = "the names are the registers")]
 pub enum ControlRegister {
     Cr0,

@@ -4,6 +4,7 @@ use crate::register;
 
 /// A segment register, in the order of its number in exit information.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[expect(missing_docs, reason = "the names are the registers")]
 pub enum SegmentRegister {
     Es,
@@ -82,6 +83,7 @@ impl SegmentAccessRights {
 ///
 /// Intel SDM vol. 3, section 3.4.3, "Segment Registers".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Segment {
     /// Selector.
     pub selector: u16,
@@ -111,6 +113,7 @@ impl Segment {
 ///
 /// Intel SDM vol. 3, section 2.4, "Memory-Management Registers".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct DescriptorTable {
     /// Address of the table.
     pub base: u64,

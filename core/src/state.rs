@@ -15,6 +15,7 @@ use crate::segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentRegis
 /// assert_eq!(state.cs.base, 0);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[expect(missing_docs, reason = "the names are the registers")]
 pub struct CpuState {
     pub gprs: Gprs,
@@ -135,4 +136,15 @@ pub enum StateError {
         /// The bits that cannot be as they are in the value.
         bits: u64,
     },
+}
+
+#[cfg(feature = "arbitrary")]
+impl<'a> arbitrary::Arbitrary<'a> for StateError {
+    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        let (register, value) = (*bytes.choose(&["CR0", "CR4", "RIP", "PAT"])?, bytes.arbitrary()?);
+        Ok(match bytes.arbitrary()? {
+            false => Self::NonCanonical { register, value },
+            true => Self::Bits { register, value, bits: bytes.arbitrary()? },
+        })
+    }
 }

@@ -267,6 +267,7 @@ pub trait Vcpu {
 
 /// Why the length of an instruction is not known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum SkipError {
     /// The processor does not report it, and the library was built without the feature `decode`.
