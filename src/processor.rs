@@ -12,6 +12,15 @@ pub enum Vendor {
     Amd,
 }
 
+#[cfg(feature = "arbitrary")]
+impl<'a> x86_virt_core::arbitrary::Arbitrary<'a> for Vendor {
+    fn arbitrary(
+        bytes: &mut x86_virt_core::arbitrary::Unstructured<'a>,
+    ) -> Result<Self, x86_virt_core::arbitrary::Error> {
+        bytes.choose(&[Self::Intel, Self::Amd]).copied()
+    }
+}
+
 impl fmt::Display for Vendor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

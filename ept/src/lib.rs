@@ -5,6 +5,8 @@
 //! for Address Translation".
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod capabilities;
 mod entry;
 mod eptp;

@@ -4,6 +4,8 @@
 //! Programmer's Manual (APM), volume 2, publication 24593, revision 3.42.
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod entry;
 mod format;
 mod level;

@@ -1,0 +1,51 @@
+//! `Arbitrary` for the types that not every value makes.
+
+use x86_virt_core::arbitrary::{Arbitrary, Result, Unstructured};
+
+use crate::capabilities::EptCapabilities;
+use crate::format::{EptFormat, EptUnsupported};
+
+/// What every format needs of the processor.
+const NEEDED: EptCapabilities = EptCapabilities::new().with_page_walk_length_4(true).with_tables_write_back(true);
+
+impl<'a> Arbitrary<'a> for EptFormat {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        let any = EptCapabilities::arbitrary(bytes)?.into_bits();
+        let width = bytes.int_in_range(32..=52)?;
+        let format = Self::new(EptCapabilities::from_bits(any | NEEDED.into_bits()), width)
+            .map_err(|_| x86_virt_core::arbitrary::Error::IncorrectFormat)?;
+        let format = if bytes.arbitrary()? { format.with_five_levels().unwrap_or(format) } else { format };
+        Ok(if bytes.arbitrary()? { format.with_accessed_dirty().unwrap_or(format) } else { format })
+    }
+}
+
+impl<'a> Arbitrary<'a> for EptUnsupported {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match bytes.int_in_range(0..=3)? {
+            0 => Self::PageWalkLength { length: bytes.arbitrary()? },
+            1 => Self::WriteBackTables,
+            2 => Self::AccessedDirty,
+            _ => Self::AddressWidth { width: bytes.arbitrary()? },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use x86_virt_core::Format;
+    use x86_virt_core::arbitrary::{Arbitrary, Unstructured};
+
+    use super::{EptFormat, EptUnsupported};
+
+    #[test]
+    fn any_bytes_make_a_format_that_a_processor_can_have() {
+        for seed in 0..=u8::MAX {
+            let bytes: [u8; 32] = core::array::from_fn(|at| seed.wrapping_mul(31).wrapping_add(at.to_le_bytes()[0]));
+            let mut bytes = Unstructured::new(&bytes);
+            let format = EptFormat::arbitrary(&mut bytes).unwrap();
+            assert!(matches!(format.levels(), 4 | 5) && (32..=52).contains(&format.address_width()), "{format:?}");
+            assert!(format.levels() == 4 || format.capabilities().page_walk_length_5());
+            EptUnsupported::arbitrary(&mut bytes).unwrap();
+        }
+    }
+}
