@@ -60,6 +60,11 @@ impl Workspace {
         Ok(Self { root: path("workspace_root")?, target: path("target_directory")? })
     }
 
+    /// Where the sources are.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A call of cargo in the root.
     pub(crate) fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
         let mut command = Command::new(program());
@@ -125,7 +130,7 @@ fn program() -> OsString {
 }
 
 /// Name and place of the executable that one of cargo's messages announces.
-fn executable(message: &str) -> Option<(String, PathBuf)> {
+pub(crate) fn executable(message: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(message).ok()?;
     let name = message.pointer("/target/name")?.as_str()?;
     let path = message.get("executable")?.as_str()?;

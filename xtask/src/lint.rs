@@ -7,9 +7,11 @@ use anyhow::bail;
 use crate::cargo::Workspace;
 use crate::output;
 use crate::process::Process;
+use crate::setup;
 
 /// Runs every check, also after one has failed.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
+    setup::compilers()?;
     let mut doc = workspace.cargo(["doc", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     let checks = [

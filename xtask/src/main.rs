@@ -6,6 +6,7 @@ mod cargo;
 mod console;
 mod demo;
 mod emulated;
+mod fuzz;
 mod host;
 mod image;
 mod job;
@@ -39,6 +40,8 @@ enum Task {
     Demo(demo::Arguments),
     /// Runs the tests on this host, then the images on every emulated machine.
     Test(test::Arguments),
+    /// Fuzzes, with the corpus in the repository as a start; needs neither nightly Rust nor cargo-fuzz.
+    Fuzz(fuzz::Arguments),
     /// Checks format, clippy and documentation.
     Lint,
     /// Installs the emulators and the linker, where they are missing.
@@ -59,6 +62,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Demo(arguments) => demo::run(&workspace, arguments),
         Task::Test(arguments) => test::run(&workspace, arguments),
+        Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
     }

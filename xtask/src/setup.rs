@@ -13,15 +13,25 @@ use crate::{bochs, qemu};
 
 /// Installs what is missing; cheap where nothing is.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let missing = missing();
+    provide(missing)
+}
+
+/// Installs the compilers that are missing: all that fuzzing, and the lints of the whole workspace, need.
+pub(crate) fn compilers() -> anyhow::Result<()> {
+    provide(missing_compilers)
+}
+
+/// Installs the packages that `missing` lists.
+fn provide(missing: fn() -> Vec<&'static str>) -> anyhow::Result<()> {
+    let absent = missing();
     let facts =
         Facts { is_root: Uid::effective().is_root(), has_sudo: find_program("sudo"), has_apt: find_program("apt-get") };
-    match plan(&missing, facts) {
+    match plan(&absent, facts) {
         Plan::Nothing => return Ok(()),
         Plan::Impossible(reason) => bail!("{reason}"),
-        Plan::Install(privilege) => install(&missing, privilege)?,
+        Plan::Install(privilege) => install(&absent, privilege)?,
     }
-    match self::missing().as_slice() {
+    match missing().as_slice() {
         [] => Ok(()),
         still => bail!("apt-get installed {}, yet this program does not find them", still.join(" ")),
     }
@@ -78,8 +88,18 @@ fn missing() -> Vec<&'static str> {
     if !find_program(qemu::PROGRAM) {
         missing.push("qemu-system-x86");
     }
+    missing.extend(missing_compilers());
+    missing
+}
+
+/// The packages of compilers that are not there. A C++ compiler builds libFuzzer.
+fn missing_compilers() -> Vec<&'static str> {
+    let mut missing = Vec::new();
     if !find_program("cc") {
         missing.extend(["gcc", "libc6-dev"]);
+    }
+    if !find_program("c++") {
+        missing.push("g++");
     }
     missing
 }

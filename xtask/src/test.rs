@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cargo::Workspace;
 use crate::tally::Tally;
-use crate::{emulated, host, output, setup};
+use crate::{emulated, fuzz, host, output, setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -42,6 +42,7 @@ fn perform(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> a
     setup::run()?;
     if !arguments.emulated_only {
         host::run(workspace, tally)?;
+        fuzz::replay(workspace, tally)?;
     }
     if !arguments.host_only {
         emulated::run(workspace, arguments.filter.as_deref(), tally)?;

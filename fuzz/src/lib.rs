@@ -1,0 +1,9 @@
+//! What the fuzz targets compare with: slow, plain models, and properties that hold for any input.
+//!
+//! A target is one file in `fuzz_targets` and one `[[bin]]` in `Cargo.toml`. It panics where a property does not hold.
+
+pub mod format;
+pub mod machine;
+pub mod paging;
+pub mod processor;
+pub mod register;

@@ -1,0 +1,268 @@
+//! Changes of an address space against a list of ranges.
+#![expect(unsafe_code, reason = "maps physical addresses that nobody accesses")]
+
+use core::ops::Range;
+
+use arbitrary::{Arbitrary, Unstructured};
+use x86_virt::{Access, AddressSpace, Format, FramePool, Gpa, Hpa, MapError, Mapping, PageSize, Translation};
+
+use crate::machine::{self, FRAMES};
+
+/// The page at which changes are centred: the border of two entries of level 4, and so of all levels below.
+const CENTRE: u64 = 1 << 27;
+/// No address from here on is in the memory of the machine.
+const PHYSICAL: u64 = 0x4000_0000;
+/// Pages of 4 KiB in pages of the other sizes.
+const LARGE: [u64; 3] = [1, 1 << 9, 1 << 18];
+
+/// A number of pages: a multiple of the pages in a page of one size, and a bit more or less.
+#[derive(Clone, Copy, Debug)]
+pub struct Border(u64);
+
+impl<'a> Arbitrary<'a> for Border {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let [unit, count, offset, ..] = u32::arbitrary(bytes)?.to_le_bytes();
+        let unit = LARGE.get(usize::from(unit % 3)).copied().unwrap_or(1);
+        let offset = u64::from(offset >> 4) * u64::from(offset & 1);
+        Ok(Self(
+            (u64::from(count % 5) * unit + offset).saturating_sub(u64::from(offset != 0 && count & 0x80 != 0) * 16),
+        ))
+    }
+}
+
+/// A change.
+#[derive(Clone, Copy, Debug, Arbitrary)]
+pub enum Step {
+    /// Maps pages to physical ones.
+    Map {
+        /// First page, from two large pages before the centre on.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+        /// First physical page.
+        to: Border,
+        /// How.
+        mapping: Mapping,
+    },
+    /// Unmaps pages.
+    Unmap {
+        /// First page.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+    },
+    /// Changes permissions.
+    Protect {
+        /// First page.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+        /// What is allowed then.
+        access: Access,
+    },
+    /// Gives spare frames back.
+    Trim,
+}
+
+/// Pages that were mapped by one change, or what others have left of them.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    first: u64,
+    end: u64,
+    hpa: u64,
+    mapping: Mapping,
+}
+
+/// What is mapped, in no order.
+#[derive(Debug, Default)]
+struct Model(Vec<Piece>);
+
+impl Model {
+    fn at(&self, page: u64) -> Option<Piece> {
+        self.0.iter().copied().find(|piece| (piece.first..piece.end).contains(&page))
+    }
+
+    /// The first mapped page of the range.
+    fn mapped(&self, range: &Range<u64>) -> Option<u64> {
+        let inside = self.0.iter().filter(|piece| piece.first < range.end && range.start < piece.end);
+        inside.map(|piece| piece.first.max(range.start)).min()
+    }
+
+    /// The first page of the range that is not mapped.
+    fn gap(&self, range: &Range<u64>) -> Option<u64> {
+        let mut page = range.start;
+        while page < range.end {
+            match self.at(page) {
+                Some(piece) => page = piece.end,
+                None => return Some(page),
+            }
+        }
+        None
+    }
+
+    /// Takes the range out, and returns what was there.
+    fn cut(&mut self, range: &Range<u64>) -> Vec<Piece> {
+        let mut cut = Vec::new();
+        for piece in core::mem::take(&mut self.0) {
+            let part = |first: u64, end: u64| {
+                let moved = first.wrapping_sub(piece.first).wrapping_mul(4096);
+                (first < end).then(|| Piece { first, end, hpa: piece.hpa.wrapping_add(moved), ..piece })
+            };
+            self.0.extend(part(piece.first, piece.end.min(range.start)));
+            self.0.extend(part(piece.first.max(range.end), piece.end));
+            cut.extend(part(piece.first.max(range.start), piece.end.min(range.end)));
+        }
+        cut
+    }
+}
+
+/// Does the steps with tables in `frames` frames, and compares what is mapped, what is refused, and how many frames are in use.
+///
+/// # Panics
+///
+/// Where the space and the model differ.
+pub fn check<F: Format>(format: F, frames: usize, steps: &[Step]) {
+    let pool = machine::pool(frames);
+    let donated = pool.free_frames();
+    let Ok(mut space) = AddressSpace::new(format, &pool) else { panic!("no frame for the root") };
+    let mut model = Model::default();
+    for step in steps {
+        let before = (space.tables(), space.spare(), pool.free_frames(), space.generation());
+        let (range, result) = perform(&mut space, &mut model, step);
+        let after = (space.tables(), space.spare(), pool.free_frames(), space.generation());
+        if result.is_err() {
+            assert_eq!(after, before, "{step:?} changed something and failed: {result:?}");
+        }
+        assert_eq!(space.frames_in_use() + pool.free_frames(), donated);
+        for page in
+            [range.start.wrapping_sub(1), range.start, range.start.midpoint(range.end), range.end - 1, range.end]
+        {
+            compare(&space, &model, page);
+        }
+    }
+    for piece in &model.0 {
+        for page in
+            [piece.first.wrapping_sub(1), piece.first, piece.first.midpoint(piece.end), piece.end - 1, piece.end]
+        {
+            compare(&space, &model, page);
+        }
+    }
+    empty(space, &pool, &mut model);
+    assert_eq!(pool.free_frames(), donated);
+}
+
+/// Whatever happened, all can be unmapped, piece by piece, and nothing but the root is left.
+fn empty<F: Format>(space: AddressSpace<'_, F, &FramePool<FRAMES>>, pool: &FramePool<FRAMES>, model: &mut Model) {
+    for piece in core::mem::take(&mut model.0) {
+        // Pieces start and end where a change did, so no page has to be split for that, and no frame is needed.
+        match space.unmap(addresses(&(piece.first..piece.end))) {
+            Ok(invalidation) => invalidation.at_next_entry(),
+            Err(error) => panic!("{piece:?}: {error}, {} frames are free", pool.free_frames()),
+        }
+    }
+    assert_eq!(space.tables(), 1);
+}
+
+type Space<'p, F> = AddressSpace<'p, F, &'p FramePool<FRAMES>>;
+
+/// Does the step in the space and in the model; the pages concerned, and the result.
+fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) -> (Range<u64>, Result<(), MapError>) {
+    let Some(range) = range(step) else {
+        let spare = space.spare();
+        assert_eq!((space.trim(), space.spare()), (spare, 0));
+        return (CENTRE..CENTRE + 1, Ok(()));
+    };
+    let generation = space.generation();
+    let moved_on = |token: x86_virt::Invalidation| assert_eq!(token.generation(), generation + 1);
+    let (result, expected) = match *step {
+        Step::Map { to, mapping, .. } => {
+            let hpa = Hpa::new(PHYSICAL + to.0 * 4096);
+            // SAFETY: no guest runs, and the machine has no pointer to the addresses.
+            let result = unsafe { space.map_physical(addresses(&range), hpa, mapping) };
+            (result, map(space.format(), model, &range, hpa, mapping))
+        }
+        Step::Unmap { .. } => (space.unmap(addresses(&range)).map(moved_on), not_mapped(model, &range)),
+        Step::Protect { access, .. } => {
+            let unsupported = space.format().access_bits(access).map(drop).map_err(MapError::from);
+            let result = space.protect(addresses(&range), access).map(moved_on);
+            (result, unsupported.and_then(|()| not_mapped(model, &range)))
+        }
+        Step::Trim => (Ok(()), Ok(())),
+    };
+    // Memory may run out at any change. Else it is the model that says what happens.
+    if !matches!(result, Err(MapError::OutOfFrames(_))) {
+        assert_eq!(result, expected, "{step:?}");
+    } else {
+        assert_eq!(expected, Ok(()), "{step:?}: frames were asked for in vain");
+    }
+    if result.is_ok() {
+        apply(model, &range, step);
+    }
+    (range, result)
+}
+
+fn range(step: &Step) -> Option<Range<u64>> {
+    let (first, pages) = match *step {
+        Step::Map { first, pages, .. } | Step::Unmap { first, pages } | Step::Protect { first, pages, .. } => {
+            (first, pages)
+        }
+        Step::Trim => return None,
+    };
+    let first = CENTRE - 2 * LARGE[2] + first.0;
+    Some(first..first + pages.0.max(1))
+}
+
+fn addresses(range: &Range<u64>) -> Range<Gpa> {
+    Gpa::new(range.start * 4096)..Gpa::new(range.end * 4096)
+}
+
+/// Why the range cannot be mapped, if the frames suffice.
+fn map<F: Format>(format: &F, model: &Model, range: &Range<u64>, hpa: Hpa, mapping: Mapping) -> Result<(), MapError> {
+    let (bytes, width) = ((range.end - range.start) * 4096, format.address_width());
+    if hpa.get() + bytes > 1 << width {
+        return Err(MapError::BeyondHostWidth { hpa, bytes, width });
+    }
+    format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type)?;
+    match model.mapped(range) {
+        Some(page) => Err(MapError::AlreadyMapped { gpa: Gpa::new(page * 4096) }),
+        None => Ok(()),
+    }
+}
+
+fn not_mapped(model: &Model, range: &Range<u64>) -> Result<(), MapError> {
+    model.gap(range).map_or(Ok(()), |page| Err(MapError::NotMapped { gpa: Gpa::new(page * 4096) }))
+}
+
+fn apply(model: &mut Model, range: &Range<u64>, step: &Step) {
+    let cut = model.cut(range);
+    match *step {
+        Step::Map { to, mapping, .. } => {
+            model.0.push(Piece { first: range.start, end: range.end, hpa: PHYSICAL + to.0 * 4096, mapping });
+        }
+        Step::Protect { access, .. } => {
+            model
+                .0
+                .extend(cut.into_iter().map(|piece| Piece { mapping: Mapping { access, ..piece.mapping }, ..piece }));
+        }
+        Step::Unmap { .. } | Step::Trim => {}
+    }
+}
+
+/// What the page is mapped to, and that the page which the tables have there is all one mapping.
+fn compare<F: Format>(space: &Space<'_, F>, model: &Model, page: u64) {
+    const OFFSET: u64 = 0x123;
+    let found = space.translate(Gpa::new(page * 4096 + OFFSET));
+    let Some(piece) = model.at(page) else {
+        assert_eq!(found, None, "page {page:#x} is not mapped");
+        return;
+    };
+    let Some(Translation { hpa, size, access, memory_type }) = found else {
+        panic!("page {page:#x} is mapped: {piece:?}")
+    };
+    assert_eq!(hpa.get(), piece.hpa + (page - piece.first) * 4096 + OFFSET);
+    assert_eq!((access, memory_type), (piece.mapping.access, piece.mapping.memory_type));
+    assert!(size <= piece.mapping.largest && size <= space.format().largest_page(), "{size} page");
+    let pages = size.bytes() / 4096;
+    let first = page / pages * pages;
+    assert!(piece.first <= first && first + pages <= piece.end, "the {size} page around {page:#x} leaves {piece:?}");
+}
