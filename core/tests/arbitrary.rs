@@ -1,4 +1,5 @@
 //! Every public value type of this crate can be made from any bytes.
+#![cfg(test)]
 #![cfg(all(feature = "arbitrary", target_arch = "x86_64"))]
 
 use core::fmt::Debug;

@@ -65,6 +65,11 @@ impl Workspace {
         &self.root
     }
 
+    /// Where the products are.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// A call of cargo in the root.
     pub(crate) fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
         let mut command = Command::new(program());

@@ -136,10 +136,10 @@ impl Target {
 /// Builds all targets.
 fn build(workspace: &Workspace, build: Build<'_>) -> anyhow::Result<Vec<Target>> {
     output::progress("building the fuzz targets");
-    let mut command = workspace.cargo(["build", "-p", "fuzz", "--bins", "--message-format=json-render-diagnostics"]);
+    let mut command = cargo(workspace, ["build", "--bins", "--message-format=json-render-diagnostics"]);
     if let Build::Coverage(folder) = build {
         // With a target named, flags are for that alone, and not for build scripts, which have no libFuzzer.
-        command.args(["--release", "--target", &host()?, "--target-dir"]).arg(folder.join("build"));
+        command.args(["--release", "--target", &host()?]).env("CARGO_TARGET_DIR", folder.join("build"));
         command.env("RUSTFLAGS", FLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS");
     }
     let mut process = Process::start(command.stdout(Stdio::piped())).context("cannot run cargo build")?;
@@ -153,6 +153,13 @@ fn build(workspace: &Workspace, build: Build<'_>) -> anyhow::Result<Vec<Target>>
     }
     targets.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(targets)
+}
+
+/// A call of cargo for the package `fuzz`, which is a workspace of its own. It puts what it builds where the library's goes.
+pub(crate) fn cargo<const N: usize>(workspace: &Workspace, arguments: [&str; N]) -> Command {
+    let mut command = workspace.cargo(arguments);
+    command.args(["--manifest-path", "fuzz/Cargo.toml"]).env("CARGO_TARGET_DIR", workspace.target());
+    command
 }
 
 /// The platform that rustc runs on.
@@ -285,10 +292,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stats { executions, per_second, coverage, corpus } = self.stats;
         write!(f, "{:24} {executions:>12} {per_second:>9} {coverage:>9} {corpus:>7}  ", self.name)?;
-        match &self.finding {
-            None => f.write_str("ok"),
-            Some(finding) => write!(f, "FOUND {finding}"),
-        }
+        f.write_str(if self.finding.is_none() { "ok" } else { "FOUND" })
     }
 }
 

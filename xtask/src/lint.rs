@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::cargo::Workspace;
+use crate::fuzz;
 use crate::output;
 use crate::process::Process;
 use crate::setup;
@@ -14,6 +15,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     setup::compilers()?;
     let mut doc = workspace.cargo(["doc", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
+    let mut fuzz_clippy = fuzz::cargo(workspace, ["clippy", "--all-targets"]);
+    fuzz_clippy.args(["--", "-D", "warnings"]);
     let checks = [
         ("format", workspace.cargo(["fmt", "--all", "--check"])),
         ("clippy", workspace.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -31,6 +34,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
                 "warnings",
             ]),
         ),
+        ("format of the fuzz targets", workspace.cargo(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])),
+        ("clippy of the fuzz targets", fuzz_clippy),
         ("documentation", doc),
     ];
     let mut failed = Vec::new();
