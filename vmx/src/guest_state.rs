@@ -79,6 +79,6 @@ mod tests {
         let status = GuestInterruptStatus::from_bits(0x4031);
         assert_eq!((status.rvi(), status.svi()), (0x31, 0x40));
         assert_eq!(ActivityState::from_bits(3), ActivityState::WAIT_FOR_SIPI);
-        assert_eq!(ActivityState::from_bits(9).to_string(), "9");
+        assert_eq!(ActivityState::from_bits(9).to_string(), "0x9");
     }
 }
