@@ -13,6 +13,7 @@ mod codes;
 mod config;
 #[cfg(target_arch = "x86_64")]
 mod debug;
+mod debug_registers;
 #[cfg(feature = "decode")]
 pub mod decode;
 mod direct_map;
@@ -36,6 +37,7 @@ mod permission;
 mod pin;
 mod plan;
 mod pool;
+mod protection;
 mod ram;
 mod register;
 mod segment;
@@ -60,6 +62,7 @@ pub use codes::Code;
 pub use config::{FpuPolicy, Intercepts, VcpuConfig};
 #[cfg(target_arch = "x86_64")]
 pub use debug::HostDebug;
+pub use debug_registers::{DebugControl, Dr7};
 pub use direct_map::DirectMap;
 pub use event::{Event, Exception, InjectError, Interruptibility};
 pub use exit::{ControlRegisterAccess, Exit, ExitKind, NestedFault, NestedFaultCause, RegisterAccess};
@@ -76,6 +79,7 @@ pub use mapping::{Mapping, MemoryType, Translation};
 pub use permission::{MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, SwitchedMsr};
 pub use pin::CpuPin;
 pub use pool::{DonateError, FramePool};
+pub use protection::{PageFaultErrorCode, SpecCtrl, SupervisorCet};
 pub use ram::{GuestRam, GuestRamError};
 pub use register::{ControlRegister, Cr0, Cr4, Efer, Gpr, Gprs, Rflags};
 pub use segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentRegister};

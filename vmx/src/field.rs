@@ -18,10 +18,14 @@ use crate::control::{
 };
 use crate::event::{EntryInterruption, IdtVectoring, InterruptibilityState, VmExitInterruption};
 use crate::exit::ExitReason;
+use crate::guest_msr::{Bndcfgs, ExceptionBitmap, FredConfig, LbrCtl, RtitCtl};
 use crate::guest_state::{ActivityState, GuestInterruptStatus, PendingDebugExceptions};
 use crate::instruction_error::InstructionError;
-use x86_virt_core::{Cr0, Cr4, Efer, Gpa, Gva, Hpa, Rflags, SegmentAccessRights};
-use x86_virt_ept::Eptp;
+use x86_virt_core::{
+    Cr0, Cr4, DebugControl, Dr7, Efer, Gpa, Gva, Hpa, PageFaultErrorCode, Rflags, SegmentAccessRights, SpecCtrl,
+    SupervisorCet,
+};
+use x86_virt_ept::{Eptp, Hlatp, Spptp};
 
 /// Whether, and how, a field is written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

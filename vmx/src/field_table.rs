@@ -235,7 +235,7 @@ vmcs_fields! {
     /// Sub-page-permission-table pointer (SPPTP): address of the root of the write permissions of parts of pages.
     ///
     /// Intel SDM vol. 3, section 27.6.21, "Sub-Page-Permission-Table Pointer (SPPTP)".
-    SUB_PAGE_PERMISSION_TABLE_POINTER: Hpa, Sensitive = 0x2030
+    SUB_PAGE_PERMISSION_TABLE_POINTER: Spptp, Sensitive = 0x2030
         requires [SecondaryControls::SUB_PAGE_WRITE_PERMISSIONS]
         aka "CONTROL_SPPTP" "SPP_TABLE_PTR";
     /// Factor from the host's to the guest's time-stamp counter, in units of 2^-48.
@@ -281,7 +281,7 @@ vmcs_fields! {
     /// HLAT pointer (HLATP): guest-physical root of the host's tables for linear addresses.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
-    HLAT_POINTER: u64, ReadWrite = 0x2040 requires [TertiaryControls::ENABLE_HLAT] aka "CONTROL_HLAT_POINTER" "HLATP";
+    HLAT_POINTER: Hlatp, ReadWrite = 0x2040 requires [TertiaryControls::ENABLE_HLAT] aka "CONTROL_HLAT_POINTER" "HLATP";
     /// Address of the table of pointers to posted-interrupt descriptors.
     ///
     /// Intel SDM vol. 3, section 27.6.8, "Controls for APIC Virtualization".
@@ -297,13 +297,13 @@ vmcs_fields! {
     /// Bits of IA32_SPEC_CTRL that the guest cannot change.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
-    IA32_SPEC_CTRL_MASK: u64, Sensitive = 0x204a
+    IA32_SPEC_CTRL_MASK: SpecCtrl, Sensitive = 0x204a
         requires [TertiaryControls::VIRTUALIZE_IA32_SPEC_CTRL]
         aka "CONTROL_IA32_SPEC_CTRL_MASK" "SPEC_CTRL_MASK";
     /// Value that the guest takes IA32_SPEC_CTRL to have.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
-    IA32_SPEC_CTRL_SHADOW: u64, ReadWrite = 0x204c
+    IA32_SPEC_CTRL_SHADOW: SpecCtrl, ReadWrite = 0x204c
         requires [TertiaryControls::VIRTUALIZE_IA32_SPEC_CTRL]
         aka "CONTROL_IA32_SPEC_CTRL_SHADOW" "SPEC_CTRL_SHADOW";
     /// Deadline of the guest's timer, by its own time-stamp counter.
@@ -344,7 +344,7 @@ vmcs_fields! {
     /// IA32_DEBUGCTL.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".
-    GUEST_IA32_DEBUGCTL: u64, ReadWrite = 0x2802 aka "GUEST_DEBUGCTL";
+    GUEST_IA32_DEBUGCTL: DebugControl, ReadWrite = 0x2802 aka "GUEST_DEBUGCTL";
     /// IA32_PAT.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".
@@ -390,19 +390,19 @@ vmcs_fields! {
     /// IA32_BNDCFGS.
     ///
     /// Intel SDM vol. 3, section 27.4.1, "Guest Register State".
-    GUEST_IA32_BNDCFGS: u64, Sensitive = 0x2812
+    GUEST_IA32_BNDCFGS: Bndcfgs, Sensitive = 0x2812
         requires [EntryControls::LOAD_IA32_BNDCFGS, ExitControls::CLEAR_IA32_BNDCFGS]
         aka "GUEST_BNDCFGS";
     /// IA32_RTIT_CTL.
     ///
     /// Intel SDM vol. 3, section 27.4.1, "Guest Register State".
-    GUEST_IA32_RTIT_CTL: u64, Sensitive = 0x2814
+    GUEST_IA32_RTIT_CTL: RtitCtl, Sensitive = 0x2814
         requires [EntryControls::LOAD_IA32_RTIT_CTL, ExitControls::CLEAR_IA32_RTIT_CTL]
         aka "GUEST_RTIT_CTL";
     /// IA32_LBR_CTL.
     ///
     /// Intel SDM vol. 3, section 27.4.1, "Guest Register State".
-    GUEST_IA32_LBR_CTL: u64, Sensitive = 0x2816
+    GUEST_IA32_LBR_CTL: LbrCtl, Sensitive = 0x2816
         requires [EntryControls::LOAD_IA32_LBR_CTL, ExitControls::CLEAR_IA32_LBR_CTL]
         aka "GUEST_LBR_CTL";
     /// IA32_PKRS.
@@ -412,7 +412,7 @@ vmcs_fields! {
     /// IA32_FRED_CONFIG.
     ///
     /// Intel SDM vol. 3, section 27.4.1, "Guest Register State".
-    GUEST_IA32_FRED_CONFIG: u64, Sensitive = 0x281a
+    GUEST_IA32_FRED_CONFIG: FredConfig, Sensitive = 0x281a
         requires [EntryControls::LOAD_FRED, SecondaryExitControls::SAVE_FRED]
         aka "GUEST_FRED_CONFIG";
     /// IA32_FRED_RSP1.
@@ -468,7 +468,7 @@ vmcs_fields! {
     /// IA32_SPEC_CTRL. Provisional: the number rests on one source, Bochs; the manual names the field.
     ///
     /// Intel SDM vol. 3, section 27.4.1, "Guest Register State".
-    GUEST_IA32_SPEC_CTRL: u64, Sensitive = 0x282e
+    GUEST_IA32_SPEC_CTRL: SpecCtrl, Sensitive = 0x282e
         requires [EntryControls::LOAD_IA32_SPEC_CTRL]
         if feature = "provisional";
     /// Deadline to which an entry sets the guest's timer.
@@ -496,7 +496,7 @@ vmcs_fields! {
     /// IA32_FRED_CONFIG.
     ///
     /// Intel SDM vol. 3, section 27.5, "Host-State Area".
-    HOST_IA32_FRED_CONFIG: u64, Sensitive = 0x2c08 requires [SecondaryExitControls::LOAD_FRED] aka "HOST_FRED_CONFIG";
+    HOST_IA32_FRED_CONFIG: FredConfig, Sensitive = 0x2c08 requires [SecondaryExitControls::LOAD_FRED] aka "HOST_FRED_CONFIG";
     /// IA32_FRED_RSP1.
     ///
     /// Intel SDM vol. 3, section 27.5, "Host-State Area".
@@ -534,7 +534,7 @@ vmcs_fields! {
     /// IA32_SPEC_CTRL. Provisional: the number rests on one source, Bochs; the manual names the field.
     ///
     /// Intel SDM vol. 3, section 27.5, "Host-State Area".
-    HOST_IA32_SPEC_CTRL: u64, Sensitive = 0x2c1a
+    HOST_IA32_SPEC_CTRL: SpecCtrl, Sensitive = 0x2c1a
         requires [SecondaryExitControls::LOAD_IA32_SPEC_CTRL]
         if feature = "provisional";
     /// Pin-based VM-execution controls.
@@ -549,15 +549,15 @@ vmcs_fields! {
     /// Exceptions, by vector, that end a run.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
-    EXCEPTION_BITMAP: u32, Sensitive = 0x4004 aka "CONTROL_EXECUTION_BITMAP" "BITMAP_EXC";
+    EXCEPTION_BITMAP: ExceptionBitmap, Sensitive = 0x4004 aka "CONTROL_EXECUTION_BITMAP" "BITMAP_EXC";
     /// Bits of a page fault's error code that are compared.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
-    PAGE_FAULT_ERROR_CODE_MASK: u32, ReadWrite = 0x4006 aka "CONTROL_PAGE_FAULT_ERR_CODE_MASK" "PF_ERROR_MASK";
+    PAGE_FAULT_ERROR_CODE_MASK: PageFaultErrorCode, ReadWrite = 0x4006 aka "CONTROL_PAGE_FAULT_ERR_CODE_MASK" "PF_ERROR_MASK";
     /// What they are compared with.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
-    PAGE_FAULT_ERROR_CODE_MATCH: u32, ReadWrite = 0x4008 aka "CONTROL_PAGE_FAULT_ERR_CODE_MATCH" "PF_ERROR_MATCH";
+    PAGE_FAULT_ERROR_CODE_MATCH: PageFaultErrorCode, ReadWrite = 0x4008 aka "CONTROL_PAGE_FAULT_ERR_CODE_MATCH" "PF_ERROR_MATCH";
     /// How many CR3-target values there are.
     ///
     /// Intel SDM vol. 3, section 27.6, "VM-Execution Control Fields".
@@ -881,7 +881,7 @@ vmcs_fields! {
     /// DR7.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".
-    GUEST_DR7: u64, ReadWrite = 0x681a;
+    GUEST_DR7: Dr7, ReadWrite = 0x681a;
     /// RSP.
     ///
     /// Intel SDM vol. 3, section 27.4, "Guest-State Area".
@@ -910,7 +910,7 @@ vmcs_fields! {
     /// IA32_S_CET.
     ///
     /// Intel SDM vol. 3, section 27.4.1, "Guest Register State".
-    GUEST_IA32_S_CET: u64, Sensitive = 0x6828 requires [EntryControls::LOAD_CET_STATE] aka "GUEST_S_CET";
+    GUEST_IA32_S_CET: SupervisorCet, Sensitive = 0x6828 requires [EntryControls::LOAD_CET_STATE] aka "GUEST_S_CET";
     /// SSP: shadow-stack pointer.
     ///
     /// Intel SDM vol. 3, section 27.4.1, "Guest Register State".
@@ -972,7 +972,7 @@ vmcs_fields! {
     /// IA32_S_CET.
     ///
     /// Intel SDM vol. 3, section 27.5, "Host-State Area".
-    HOST_IA32_S_CET: u64, Sensitive = 0x6c18 requires [ExitControls::LOAD_CET_STATE] aka "HOST_S_CET";
+    HOST_IA32_S_CET: SupervisorCet, Sensitive = 0x6c18 requires [ExitControls::LOAD_CET_STATE] aka "HOST_S_CET";
     /// SSP: shadow-stack pointer.
     ///
     /// Intel SDM vol. 3, section 27.5, "Host-State Area".

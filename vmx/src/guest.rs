@@ -5,9 +5,9 @@ use core::ops::RangeInclusive;
 
 use x86::msr::IA32_EFER;
 use x86_virt_core::{
-    ControlRegister, CpuState, Cr0, Cr4, DescriptorTable, Efer, Event, Exit, Frames, Gpa, Gprs, Gva, InjectError,
-    Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, Permission, PortBitmap as _, Rflags, Segment,
-    SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+    ControlRegister, CpuState, Cr0, Cr4, DebugControl, DescriptorTable, Dr7, Efer, Event, Exit, Frames, Gpa, Gprs, Gva,
+    InjectError, Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, Permission, PortBitmap as _, Rflags,
+    Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
 };
 
 use crate::access::{VmcsRead, VmcsWrite};
@@ -56,7 +56,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         // SAFETY: active: the processor executes instructions, and does not wait for a signal that may never come.
         unsafe { self.vmcs.put_sensitive(field::GUEST_ACTIVITY_STATE, ActivityState::ACTIVE) };
         self.vmcs.put(field::GUEST_PENDING_DEBUG_EXCEPTIONS, PendingDebugExceptions::new());
-        self.vmcs.put(field::GUEST_IA32_DEBUGCTL, 0);
+        self.vmcs.put(field::GUEST_IA32_DEBUGCTL, DebugControl::new());
         self.vmcs.put(field::GUEST_IA32_SYSENTER_CS, 0);
         self.vmcs.put(field::GUEST_IA32_SYSENTER_ESP, 0);
         self.vmcs.put(field::GUEST_IA32_SYSENTER_EIP, 0);
@@ -345,12 +345,12 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn dr7(&self) -> u64 {
-        self.vmcs.get(field::GUEST_DR7)
+        self.vmcs.get(field::GUEST_DR7).into_bits()
     }
 
     fn set_dr7(&mut self, dr7: u64) {
         // Bit 10 is always 1; bit 11 (RTM), bits 12, 14 and 15 and the upper half are 0.
-        self.vmcs.put(field::GUEST_DR7, dr7 & 0xffff_23ff | 0x400);
+        self.vmcs.put(field::GUEST_DR7, Dr7::from_bits(dr7 & 0xffff_23ff).with_one(true));
         self.parts.mode = None;
     }
 

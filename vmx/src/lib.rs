@@ -17,6 +17,7 @@ mod event;
 mod exit;
 mod feature;
 pub mod field;
+mod guest_msr;
 mod guest_state;
 mod instruction_error;
 mod invept;
@@ -76,6 +77,7 @@ pub use exit::{
     StartupIpiQualification, StringIoInformation, TaskSwitchQualification, TaskSwitchSource,
     VirtualizedEoiQualification, WaitInformation, WbinvdQualification, WrmsrQualification, decode_exit,
 };
+pub use guest_msr::{Bndcfgs, ExceptionBitmap, FredConfig, LbrCtl, RtitCtl};
 pub use guest_state::{ActivityState, GuestInterruptStatus, PendingDebugExceptions};
 pub use instruction_error::{InstructionError, VmFail};
 pub use invept::{InveptDescriptor, InveptType};

@@ -3,7 +3,8 @@
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
-    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames, VcpuConfig,
+    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames,
+    PageFaultErrorCode, VcpuConfig,
 };
 use x86_virt_ept::EptFormat;
 
@@ -15,6 +16,7 @@ use crate::control::PrimaryControls;
 use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
+use crate::guest_msr::ExceptionBitmap;
 use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
 use crate::instructions::{self, Outcome};
@@ -24,9 +26,6 @@ use crate::root::VmxRoot;
 use crate::setup::Controls;
 use crate::switch::Switch;
 use crate::vmcs::{self, CurrentVmcs, Vmcs};
-
-/// Exceptions that always end a run: a machine check is the host's.
-const MACHINE_CHECK: u32 = 1 << exit::MACHINE_CHECK;
 
 /// A virtual processor that is loaded on this processor: its VMCS is current.
 ///
@@ -94,7 +93,7 @@ impl Mode {
         Self {
             usable: msrs.usable(efer),
             osxsave: if osxsave { Osxsave::Enabled } else { Osxsave::Disabled },
-            dr7: vmcs.get(field::GUEST_DR7),
+            dr7: vmcs.get(field::GUEST_DR7).into_bits(),
         }
     }
 }
@@ -185,10 +184,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             // SAFETY: no MSR areas.
             unsafe { vmcs.put_sensitive(field, 0) };
         }
+        let exceptions = ExceptionBitmap::from_bits(config.exceptions()).with_mc(true);
         // SAFETY: machine checks, which are the host's, are in it.
-        unsafe { vmcs.put_sensitive(field::EXCEPTION_BITMAP, config.exceptions() | MACHINE_CHECK) };
-        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MASK, 0);
-        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MATCH, 0);
+        unsafe { vmcs.put_sensitive(field::EXCEPTION_BITMAP, exceptions) };
+        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MASK, PageFaultErrorCode::new());
+        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MATCH, PageFaultErrorCode::new());
         vmcs.put(field::CR3_TARGET_COUNT, 0);
         vmcs.put(field::GUEST_IA32_PAT, PAT_AFTER_RESET);
         self.initialize_guest();

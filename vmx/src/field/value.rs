@@ -2,8 +2,11 @@
 
 use core::fmt::{self, Write as _};
 
-use x86_virt_core::{Cr0, Cr4, Efer, Gpa, Gva, Hpa, Rflags, SegmentAccessRights};
-use x86_virt_ept::Eptp;
+use x86_virt_core::{
+    Cr0, Cr4, DebugControl, Dr7, Efer, Gpa, Gva, Hpa, PageFaultErrorCode, Rflags, SegmentAccessRights, SpecCtrl,
+    SupervisorCet,
+};
+use x86_virt_ept::{Eptp, Hlatp, Spptp};
 
 use crate::control::{
     EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls, SecondaryExitControls,
@@ -11,6 +14,7 @@ use crate::control::{
 };
 use crate::event::{EntryInterruption, IdtVectoring, InterruptibilityState, VmExitInterruption};
 use crate::exit::ExitReason;
+use crate::guest_msr::{Bndcfgs, ExceptionBitmap, FredConfig, LbrCtl, RtitCtl};
 use crate::guest_state::{ActivityState, GuestInterruptStatus, PendingDebugExceptions};
 use crate::instruction_error::InstructionError;
 
@@ -100,23 +104,35 @@ macro_rules! domain_value {
 // Their text is the number, and behind it the names of bits.
 domain_value! {
     behind_number:
+    Bndcfgs(u64),
     Cr0(u64),
     Cr4(u64),
+    DebugControl(u64),
+    Dr7(u64),
     Efer(u64),
     EntryControls(u32),
     EntryInterruption(u32),
     Eptp(u64),
+    ExceptionBitmap(u32),
     ExitControls(u32),
+    FredConfig(u64),
     GuestInterruptStatus(u16),
+    Hlatp(u64),
     IdtVectoring(u32),
     InterruptibilityState(u32),
+    LbrCtl(u64),
+    PageFaultErrorCode(u32),
     PendingDebugExceptions(u64),
     PinControls(u32),
     PrimaryControls(u32),
     Rflags(u64),
+    RtitCtl(u64),
     SecondaryControls(u32),
     SecondaryExitControls(u64),
     SegmentAccessRights(u32),
+    SpecCtrl(u64),
+    Spptp(u64),
+    SupervisorCet(u64),
     TertiaryControls(u64),
     VmExitInterruption(u32),
     VmFunctionControls(u64),
