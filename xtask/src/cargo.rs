@@ -61,6 +61,7 @@ impl Workspace {
     }
 
     /// Where the sources are.
+    /// The root of the workspace.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

@@ -1,4 +1,4 @@
-//! Format, clippy and documentation.
+//! Format, clippy, documentation, and the reference made from the tables.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,8 @@ use crate::fuzz;
 use crate::output;
 use crate::process::Process;
 use crate::setup;
+use crate::process::Process;
+use crate::{output, reference};
 
 /// Runs every check, also after one has failed.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
@@ -44,6 +46,11 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
         if !Process::start(&mut command)?.wait()?.success() {
             failed.push(name);
         }
+    }
+    output::progress("lint: reference");
+    if let Err(error) = reference::check(workspace) {
+        output::progress(format_args!("error: {error:#}"));
+        failed.push("reference");
     }
     if !failed.is_empty() {
         bail!("lint failed: {}", failed.join(", "));

@@ -1,10 +1,11 @@
-//! Demo, tests, lints and set-up: the one tool for people and for CI.
+//! Demo, tests, lints, dumps and set-up: the one tool for people and for CI.
 
 mod bochs;
 mod boot;
 mod cargo;
 mod console;
 mod demo;
+mod dump;
 mod emulated;
 mod fuzz;
 mod host;
@@ -16,7 +17,9 @@ mod matrix;
 mod output;
 mod process;
 mod qemu;
+mod reference;
 mod setup;
+mod tables;
 mod tally;
 mod test;
 mod watch;
@@ -43,6 +46,9 @@ enum Task {
     /// Fuzzes, with the corpus in the repository as a start; needs neither nightly Rust nor cargo-fuzz.
     Fuzz(fuzz::Arguments),
     /// Checks format, clippy and documentation.
+    /// Prints the tables of encodings, or writes the reference made from them.
+    Dump(dump::Arguments),
+    /// Checks format, clippy, documentation and the reference.
     Lint,
     /// Installs the emulators and the linker, where they are missing.
     Setup,
@@ -63,6 +69,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Demo(arguments) => demo::run(&workspace, arguments),
         Task::Test(arguments) => test::run(&workspace, arguments),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
+        Task::Dump(arguments) => dump::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
     }
