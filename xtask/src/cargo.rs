@@ -69,6 +69,15 @@ impl Workspace {
     /// Where the products are.
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    /// The folder with the sources of a package that the workspace depends on for x86-64.
+    pub(crate) fn package_folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let output = self
+            .cargo(["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"])
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot run cargo metadata")?;
+        let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")?;
+        folder_of(&metadata, name).with_context(|| format!("no package {name} in the workspace"))
     }
 
     /// A call of cargo in the root.
@@ -135,6 +144,13 @@ fn program() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// The folder of the package `name` in what cargo tells.
+fn folder_of(metadata: &Value, name: &str) -> Option<PathBuf> {
+    let packages = metadata.get("packages")?.as_array()?;
+    let package = packages.iter().find(|package| package.get("name").and_then(Value::as_str) == Some(name))?;
+    Some(Path::new(package.get("manifest_path")?.as_str()?).parent()?.to_owned())
+}
+
 /// Name and place of the executable that one of cargo's messages announces.
 pub(crate) fn executable(message: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(message).ok()?;
@@ -152,6 +168,16 @@ mod tests {
         let message =
             r#"{"reason":"compiler-artifact","target":{"name":"demo","kind":["bin"]},"executable":"/t/release/demo"}"#;
         assert_eq!(executable(message), Some(("demo".to_owned(), PathBuf::from("/t/release/demo"))));
+    }
+
+    #[test]
+    fn a_package_is_found_by_its_name() {
+        let metadata = serde_json::json!({"packages": [
+            {"name": "a", "manifest_path": "/r/a-1/Cargo.toml"},
+            {"name": "b", "manifest_path": "/r/b-2/Cargo.toml"},
+        ]});
+        assert_eq!(folder_of(&metadata, "b"), Some(PathBuf::from("/r/b-2")));
+        assert_eq!(folder_of(&metadata, "c"), None);
     }
 
     #[test]

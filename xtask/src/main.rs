@@ -8,6 +8,7 @@ mod demo;
 mod dump;
 mod emulated;
 mod fuzz;
+mod headers;
 mod host;
 mod image;
 mod job;
@@ -46,6 +47,8 @@ enum Task {
     /// Fuzzes, with the corpus in the repository as a start; needs neither nightly Rust nor cargo-fuzz.
     Fuzz(fuzz::Arguments),
     /// Checks format, clippy and documentation.
+    /// Compares the tables of encodings with Linux's headers and the crate `x86`; a part of `test`.
+    Headers(headers::Arguments),
     /// Prints the tables of encodings, or writes the reference made from them.
     Dump(dump::Arguments),
     /// Checks format, clippy, documentation and the reference.
@@ -69,6 +72,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Demo(arguments) => demo::run(&workspace, arguments),
         Task::Test(arguments) => test::run(&workspace, arguments),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
+        Task::Headers(arguments) => headers::run(&workspace, arguments),
         Task::Dump(arguments) => dump::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),

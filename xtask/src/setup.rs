@@ -37,6 +37,15 @@ fn provide(missing: fn() -> Vec<&'static str>) -> anyhow::Result<()> {
     }
 }
 
+/// Gets the lists of packages, where there is apt-get and the right to.
+pub(crate) fn update_lists() -> anyhow::Result<()> {
+    let privilege = if Uid::effective().is_root() { Privilege::Root } else { Privilege::Sudo };
+    if !apt_get(privilege, &["update"])? {
+        bail!("apt-get update failed");
+    }
+    Ok(())
+}
+
 /// Whether a program is in the PATH.
 pub(crate) fn find_program(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();

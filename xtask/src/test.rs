@@ -1,4 +1,4 @@
-//! All tests: on this host, then on the emulated machines.
+//! All tests: on this host, against sources that are not ours, then on the emulated machines.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,6 +8,7 @@ use clap::Args;
 use crate::cargo::Workspace;
 use crate::tally::Tally;
 use crate::{emulated, fuzz, host, output, setup};
+use crate::{emulated, headers, host, output, setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -43,6 +44,7 @@ fn perform(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> a
     if !arguments.emulated_only {
         host::run(workspace, tally)?;
         fuzz::replay(workspace, tally)?;
+        headers::test(workspace, tally)?;
     }
     if !arguments.host_only {
         emulated::run(workspace, arguments.filter.as_deref(), tally)?;
