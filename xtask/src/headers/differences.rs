@@ -32,6 +32,7 @@ const SKIPPED: &[(&str, &str)] = &[
     ("INTR_TYPE_RESERVED", "no type"),
     ("SVM_IOIO_SIZE_MASK", "several bits"),
     ("SVM_IOIO_ASIZE_MASK", "several bits"),
+    ("VMX_BASIC_MEM_TYPE_WB", "a value of several bits"),
     // Fewer or more bits than the manual's.
     ("CONTROL_REG_ACCESS_NUM", "without bit 3, which CR8 needs"),
     ("V_TPR_MASK", "the 4 bits in use, of the manual's 8"),

@@ -20,6 +20,11 @@ const OTHER_NAMES: &[(&str, Pairs)] = &[
             ("VMX_BASIC_DUAL_MONITOR_TREATMENT", "DUAL_MONITOR"),
             ("VMX_BASIC_INOUT", "INS_OUTS_INFORMATION"),
             ("VMX_BASIC_TRUE_CTLS", "TRUE_CONTROLS"),
+            // Linux 6.1.
+            ("VMX_BASIC_64", "ADDRESSES_32_BIT"),
+            ("VMX_BASIC_VMCS_SIZE_SHIFT", "REGION_BYTES"),
+            ("VMX_BASIC_MEM_TYPE_SHIFT", "MEMORY_TYPE"),
+            ("VMX_BASIC_MEM_TYPE_MASK", "MEMORY_TYPE"),
         ],
     ),
     (
@@ -32,6 +37,11 @@ const OTHER_NAMES: &[(&str, Pairs)] = &[
             ("VMX_MISC_VMXOFF_BLOCK_SMI", "VMXOFF_SMI_BLOCK"),
             ("VMX_MISC_VMWRITE_SHADOW_RO_FIELDS", "VMWRITE_ANY_FIELD"),
             ("VMX_MISC_ZERO_LEN_INS", "ZERO_LENGTH_INJECTION"),
+            // Linux 6.1.
+            ("VMX_MISC_PREEMPTION_TIMER_RATE_MASK", "PREEMPTION_TIMER_RATE"),
+            ("MSR_IA32_VMX_MISC_INTEL_PT", "INTEL_PT_IN_VMX"),
+            ("MSR_IA32_VMX_MISC_VMWRITE_SHADOW_RO_FIELDS", "VMWRITE_ANY_FIELD"),
+            ("MSR_IA32_VMX_MISC_PREEMPTION_TIMER_SCALE", "PREEMPTION_TIMER_RATE"),
         ],
     ),
     (
@@ -285,6 +295,8 @@ const OTHER_NAMES: &[(&str, Pairs)] = &[
             ("VIRTUAL_VMLOAD_VMSAVE_ENABLE_MASK", "VIRTUAL_VMLOAD_VMSAVE"),
         ],
     ),
+    // Linux 6.1.
+    ("vmsa", &[("vmpl0_ssp", "PL0_SSP"), ("vmpl1_ssp", "PL1_SSP"), ("vmpl2_ssp", "PL2_SSP"), ("vmpl3_ssp", "PL3_SSP")]),
     (
         "svm_virtual_interrupt_control",
         &[
