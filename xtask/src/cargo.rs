@@ -60,8 +60,7 @@ impl Workspace {
         Ok(Self { root: path("workspace_root")?, target: path("target_directory")? })
     }
 
-    /// Where the sources are.
-    /// The root of the workspace.
+    /// Where the sources are: the root of the workspace.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -69,6 +68,8 @@ impl Workspace {
     /// Where the products are.
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    }
+
     /// The folder with the sources of a package that the workspace depends on for x86-64.
     pub(crate) fn package_folder(&self, name: &str) -> anyhow::Result<PathBuf> {
         let output = self

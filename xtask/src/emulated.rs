@@ -9,6 +9,7 @@ use std::thread;
 use anyhow::bail;
 
 use crate::cargo::{Profile, Workspace};
+use crate::coverage::Coverage;
 use crate::image::Image;
 use crate::job::{Job, Outcome, jobs};
 use crate::matrix::{IMAGES, PROFILES, Row, rows};
@@ -39,6 +40,11 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally
     for row in &rows {
         compare(row, &outcomes, tally);
     }
+    let mut coverage = Coverage::default();
+    for outcome in &outcomes {
+        coverage.add(&outcome.job.row.machine.to_string(), &outcome.covered);
+    }
+    output::line(format_args!("\nrows of the tables of encodings that guests exercised, by machine\n{coverage}"));
     Ok(())
 }
 

@@ -31,15 +31,15 @@ use crate::tally::Tally;
 /// The files and how many of their names must agree at least: the least of Linux 6.1 and 6.12. Rows and aliases only become more,
 /// so these numbers only rise.
 const MINIMUMS: [(&str, usize); 9] = [
-    ("linux asm/vmx.h", 47),
-    ("linux asm/vmxfeatures.h", 0),
-    ("linux asm/svm.h", 8),
-    ("linux asm/msr-index.h", 0),
-    ("linux uapi/asm/vmx.h", 0),
-    ("linux uapi/asm/svm.h", 0),
-    ("libc asm/vmx.h", 0),
-    ("libc asm/svm.h", 0),
-    ("crate x86", 0),
+    ("linux asm/vmx.h", 382),
+    ("linux asm/vmxfeatures.h", 56),
+    ("linux asm/svm.h", 348),
+    ("linux asm/msr-index.h", 45),
+    ("linux uapi/asm/vmx.h", 67),
+    ("linux uapi/asm/svm.h", 110),
+    ("libc asm/vmx.h", 67),
+    ("libc asm/svm.h", 110),
+    ("crate x86", 291),
 ];
 
 #[derive(Debug, Args)]

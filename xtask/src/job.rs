@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::boot::Boot;
 use crate::cargo::Profile;
 use crate::console::{self, Test};
+use crate::coverage::Covered;
 use crate::image::Image;
 use crate::matrix::{COUNTED_IMAGE, COUNTS, CPUS, IMAGES, PROFILES, Row, Support};
 
@@ -29,6 +30,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) job: Job<'a>,
     /// The tests that the image ran.
     pub(crate) tests: Vec<Test>,
+    /// The rows of tables that it exercised.
+    pub(crate) covered: Vec<Covered>,
     /// The instructions per exit, as printed.
     pub(crate) count: Option<String>,
     /// Why it failed, and what helps to understand it.
@@ -77,10 +80,11 @@ impl<'a> Job<'a> {
         match boot.run(|_| ()) {
             Ok(run) => {
                 let tests: Vec<_> = run.lines.iter().filter_map(|line| console::test(line)).collect();
+                let covered = run.lines.iter().filter_map(|line| Covered::of(line)).collect();
                 let count = console::instructions_per_exit(&run.lines).map(str::to_owned);
                 let verdict = run.judge().and_then(|()| self.check(&tests, count.as_deref()));
                 let verdict = verdict.map_err(|reason| Failure { reason, detail: run.describe() });
-                Outcome { job: self, tests, count, verdict, took: run.took }
+                Outcome { job: self, tests, covered, count, verdict, took: run.took }
             }
             Err(error) => self.fail(format!("{error:#}")),
         }
@@ -89,7 +93,14 @@ impl<'a> Job<'a> {
     /// A run that could not start.
     pub(crate) fn fail(self, reason: String) -> Outcome<'a> {
         let failure = Failure { reason, detail: String::new() };
-        Outcome { job: self, tests: Vec::new(), count: None, verdict: Err(failure), took: Duration::ZERO }
+        Outcome {
+            job: self,
+            tests: Vec::new(),
+            covered: Vec::new(),
+            count: None,
+            verdict: Err(failure),
+            took: Duration::ZERO,
+        }
     }
 
     /// What a passing image must have printed.

@@ -5,12 +5,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::cargo::Workspace;
-use crate::fuzz;
-use crate::output;
 use crate::process::Process;
-use crate::setup;
-use crate::process::Process;
-use crate::{output, reference};
+use crate::{fuzz, output, reference, setup};
 
 /// Runs every check, also after one has failed.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {

@@ -4,6 +4,7 @@ mod bochs;
 mod boot;
 mod cargo;
 mod console;
+mod coverage;
 mod demo;
 mod dump;
 mod emulated;
@@ -46,7 +47,6 @@ enum Task {
     Test(test::Arguments),
     /// Fuzzes, with the corpus in the repository as a start; needs neither nightly Rust nor cargo-fuzz.
     Fuzz(fuzz::Arguments),
-    /// Checks format, clippy and documentation.
     /// Compares the tables of encodings with Linux's headers and the crate `x86`; a part of `test`.
     Headers(headers::Arguments),
     /// Prints the tables of encodings, or writes the reference made from them.

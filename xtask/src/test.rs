@@ -7,8 +7,7 @@ use clap::Args;
 
 use crate::cargo::Workspace;
 use crate::tally::Tally;
-use crate::{emulated, fuzz, host, output, setup};
-use crate::{emulated, headers, host, output, setup};
+use crate::{emulated, fuzz, headers, host, output, setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -1,5 +1,6 @@
 //! Which rows of the tables of encodings this machine has exercised: the runner prints them for all machines together.
 
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
