@@ -50,7 +50,7 @@ static EXIT_CODES: Rows = Rows::new("svm_exit_code", |number| {
 });
 static FIELDS: Rows = Rows::new("vmcs_field", |number| field::ALL.get(number).map(|info| info.name.to_string()));
 static CONTROLS: Rows = Rows::new("vmx_control", |number| {
-    Control::all().nth(number).map(|info| info.control.to_string().replace(' ', "."))
+    Control::all().nth(number).map(|info| format!("{}:{}", info.control.word, info.name))
 });
 
 /// Takes note of an exit.

@@ -26,9 +26,15 @@ const READ_ONLY: VmFail = VmFail::Valid(InstructionError::VMWRITE_READ_ONLY_FIEL
 const PATTERNS: [u64; 4] = [0, u64::MAX, 0x5a5a_a5a5_3c3c_c3c3, 0xa5a5_5a5a_c3c3_3c3c];
 
 /// A field of whose existence no capability MSR tells: it depends on APX.
-const UNTOLD: &str = "EXTENDED_INSTRUCTION_INFORMATION";
+const OF_APX: &str = "EXTENDED_INSTRUCTION_INFORMATION";
 
-/// Each field and each hole.
+/// Whether capabilities tell if the processor has the field.
+fn is_told(info: &FieldInfo) -> bool {
+    // What some provisional fields depend on is not known.
+    info.name != OF_APX && !(info.provisional && info.requires.is_empty())
+}
+
+/// Each field and each hole. On the bootstrap processor: in Bochs 2.7 the others claim to have every field.
 pub(crate) fn every_one(bench: &Bench) -> Outcome {
     bench.with_guest(Mode::Long, &[], &VcpuConfig::new(), |guest| {
         let AnyVcpu::Vmx(vcpu) = &mut guest.vcpu else { fail!("no VMX") };
@@ -63,7 +69,7 @@ pub(crate) fn every_one(bench: &Bench) -> Outcome {
 fn check(vcpu: &mut Vcpu<'_, '_>, info: &FieldInfo, capabilities: &Capabilities) -> Outcome<bool> {
     let encoding = info.encoding;
     let read = vcpu.vmcs().read_raw(encoding);
-    if info.name != UNTOLD {
+    if is_told(info) {
         ensure_eq!(read.is_ok(), info.is_supported(capabilities), "whether the processor has it");
     }
     match read {

@@ -109,13 +109,13 @@ const TESTS: &[Test] = tests! {
         missing_intercept_of_vmrun: On::Only(Vendor::Amd),
     }
     controls_vmx {
-        that_end_a_run: On::Only(Vendor::Intel),
+        that_end_a_run: On::FirstOf(Vendor::Intel),
     }
     fields_vmx {
-        every_one: On::Only(Vendor::Intel),
+        every_one: On::FirstOf(Vendor::Intel),
     }
     intercepts_svm {
-        of_instructions: On::Only(Vendor::Amd),
+        of_instructions: On::FirstOf(Vendor::Amd),
     }
     vendor_exits {
         descriptor_table_access: On::Every,
@@ -143,13 +143,13 @@ const TESTS: &[Test] = tests! {
         real_mode_events: On::Every,
     }
     exceptions {
-        of_the_guest: On::Every,
+        of_the_guest: On::First,
     }
     redelivery {
         interrupt: On::Every,
         nmi: On::Every,
         exception_with_error_code: On::Every,
-        exception_of_the_guest: On::Every,
+        exception_of_the_guest: On::First,
         software_interrupt: On::Every,
         breakpoint: On::Every,
     }
