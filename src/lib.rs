@@ -29,3 +29,8 @@ pub use root::{CreateError, EnterError, Root, SpaceError, is_unsupported};
 pub use space::Space;
 #[cfg(target_arch = "x86_64")]
 pub use vcpu::{AnyVcpu, EntryError, Reason};
+
+/// The examples of the guide.
+#[cfg(all(doctest, feature = "vmx", feature = "svm"))]
+#[doc = include_str!("../docs/guide/src/encodings.md")]
+pub mod guide {}
