@@ -113,8 +113,8 @@ macro_rules! exit_infos {
         /// Visits the rows of the formats: their fields, with the bit as encoding. The group is the format and the word.
         pub(crate) fn exit_info_rows(visit: &mut dyn FnMut(&TableRow<'_>)) {
             $(
-                $type1::rows(concat!($name, " EXITINFO1"), stringify!($field1), visit);
-                $type2::rows(concat!($name, " EXITINFO2"), stringify!($field2), visit);
+                $type1::rows(concat!($name, " EXITINFO1"), x86_virt_core::field_name!($field1), visit);
+                $type2::rows(concat!($name, " EXITINFO2"), x86_virt_core::field_name!($field2), visit);
             )*
         }
     };

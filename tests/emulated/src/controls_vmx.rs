@@ -264,17 +264,28 @@ const CASES: &[Case] = &[
             sensitive(vcpu, field::PML_ADDRESS, FieldValue::from_raw(ram.hpa().get() + LOG))?;
             Ok(vcpu.vmcs_mut().write(field::PML_INDEX, FieldValue::from_raw(0xffff))?)
         }),
+    // MOV [RSI], EAX: the entry allows writes but no reads.
+    case("EPT misconfiguration", &[0x89, 0x06], BasicExitReason::EPT_MISCONFIGURATION).prepare(|vcpu, _, _| {
+        change_page(vcpu.vmcs().read(field::EPT_POINTER)?, DATA, |page| page.with_read(false).with_execute(false));
+        Ok(())
+    }),
+    // UD2, with an empty IDT.
+    case("triple fault", &[0x0f, 0x0b], BasicExitReason::TRIPLE_FAULT).prepare(|_, _, state| {
+        state.idtr.limit = 0;
+        Ok(())
+    }),
     // MOV [RSI], EAX: the table of sub-page permissions is empty.
     case("sub-page write permissions", &[0x89, 0x06], BasicExitReason::SPP_RELATED_EVENT)
         .secondary(SecondaryControls::SUB_PAGE_WRITE_PERMISSIONS).qualification(1 << 11).prepare(|vcpu, ram, _| {
             sensitive(vcpu, field::SUB_PAGE_PERMISSION_TABLE_POINTER, FieldValue::from_raw(ram.hpa().get() + LOG))?;
-            set_sub_page(vcpu.vmcs().read(field::EPT_POINTER)?, DATA);
+            let eptp = vcpu.vmcs().read(field::EPT_POINTER)?;
+            change_page(eptp, DATA, |page| page.with_write(false).with_sub_page_write(true));
             Ok(())
         }),
 ];
 
-/// Makes the page at guest-physical `address`, which is of 4 KiB, one with sub-page write permissions.
-fn set_sub_page(eptp: Eptp, address: u64) {
+/// Changes the entry of the page at guest-physical `address`, which is of 4 KiB.
+fn change_page(eptp: Eptp, address: u64, change: fn(EptEntry) -> EptEntry) {
     let mut table = eptp.root();
     for level in (1..=4_u64).rev() {
         let index = address >> (3 + 9 * level) & 0x1ff;
@@ -283,9 +294,8 @@ fn set_sub_page(eptp: Eptp, address: u64) {
         // SAFETY: the machine maps its memory one to one, and only this processor uses the tables.
         let old = EptEntry::from_bits(unsafe { entry.read_volatile() });
         if level == 1 {
-            let new = old.with_write(false).with_sub_page_write(true);
-            // SAFETY: as above; the guest gets less than before.
-            unsafe { entry.write_volatile(new.into_bits()) };
+            // SAFETY: as above; the changes give the guest less than before.
+            unsafe { entry.write_volatile(change(old).into_bits()) };
         }
         table = old.hpa();
     }

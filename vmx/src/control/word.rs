@@ -148,6 +148,17 @@ macro_rules! control_word {
             }
         }
 
+        // Rows are sorted, so that none overlaps another.
+        const _: () = {
+            let mut rest = $word::ALL;
+            while let [first, tail @ ..] = rest {
+                if let [second, ..] = tail {
+                    assert!(first.control.bit < second.control.bit, "rows are not sorted by bit");
+                }
+                rest = tail;
+            }
+        };
+
         impl core::ops::BitOr for $word {
             type Output = Self;
 
