@@ -7,9 +7,10 @@ use x86_virt::vmx::field::{self, Encoding, Field, FieldValue, Sensitive};
 use x86_virt::vmx::{
     BasicExitReason, EntryError, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu,
 };
-use x86_virt::{AnyVcpu, ExitKind, Hpa, SegmentAccessRights, Vcpu, VcpuConfig};
+use x86_virt::{AnyVcpu, ExitKind, Hpa, Reason, SegmentAccessRights, Vcpu, VcpuConfig};
 
 use crate::bench::{Bench, Frames};
+use crate::coverage;
 use crate::guest::{CODE, Mode};
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
 
@@ -112,6 +113,7 @@ fn expect_reason_33(error: Option<EntryError>, expected: u64) -> Outcome {
         Some(EntryError::Failed { reason, qualification }) => {
             ensure_eq!(reason.basic(), BasicExitReason::INVALID_GUEST_STATE, "reason");
             ensure!(reason.entry_failure(), "{reason} is no failure of an entry");
+            coverage::exit(Reason::Vmx(reason));
             ensure_eq!(qualification, expected, "qualification");
             Ok(())
         }
