@@ -33,6 +33,7 @@ mod io;
 mod linear;
 mod map_error;
 mod mapping;
+mod mtrr;
 mod permission;
 mod pin;
 mod plan;
@@ -76,6 +77,10 @@ pub use invalidation::Invalidation;
 pub use io::{AddressSize, Io, IoDirection, IoError, IoSize, Ports, StringIo};
 pub use map_error::MapError;
 pub use mapping::{Mapping, MemoryType, Translation};
+pub use mtrr::{
+    MemoryTypePart, MemoryTypeParts, MtrrCapabilities, MtrrDefaultType, MtrrPhysBase, MtrrPhysMask, Mtrrs, RawMtrrs,
+    UniformRanges,
+};
 pub use permission::{MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, SwitchedMsr};
 pub use pin::CpuPin;
 pub use pool::{DonateError, FramePool};
