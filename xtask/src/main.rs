@@ -1,5 +1,6 @@
 //! Demo, tests, lints, dumps and set-up: the one tool for people and for CI.
 
+mod bench;
 mod bochs;
 mod boot;
 mod cargo;
@@ -52,6 +53,9 @@ enum Task {
     /// Prints the tables of encodings, or writes the reference made from them.
     Dump(dump::Arguments),
     /// Checks format, clippy, documentation and the reference.
+    /// Measures what the library costs, beside other crates.
+    Bench(bench::Arguments),
+    /// Checks format, clippy and documentation.
     Lint,
     /// Installs the emulators and the linker, where they are missing.
     Setup,
@@ -74,6 +78,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Headers(arguments) => headers::run(&workspace, arguments),
         Task::Dump(arguments) => dump::run(&workspace, arguments),
+        Task::Bench(arguments) => bench::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
     }
