@@ -52,10 +52,9 @@ enum Task {
     Headers(headers::Arguments),
     /// Prints the tables of encodings, or writes the reference made from them.
     Dump(dump::Arguments),
-    /// Checks format, clippy, documentation and the reference.
     /// Measures what the library costs, beside other crates.
     Bench(bench::Arguments),
-    /// Checks format, clippy and documentation.
+    /// Checks format, clippy, documentation and the reference.
     Lint,
     /// Installs the emulators and the linker, where they are missing.
     Setup,

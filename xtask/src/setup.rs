@@ -21,20 +21,12 @@ pub(crate) fn compilers() -> anyhow::Result<()> {
     provide(missing_compilers)
 }
 
-/// Installs the packages that `missing` lists.
-fn provide(missing: fn() -> Vec<&'static str>) -> anyhow::Result<()> {
-    let absent = missing();
-    let facts =
-        Facts { is_root: Uid::effective().is_root(), has_sudo: find_program("sudo"), has_apt: find_program("apt-get") };
-    match plan(&absent, facts) {
-        Plan::Nothing => return Ok(()),
-        Plan::Impossible(reason) => bail!("{reason}"),
-        Plan::Install(privilege) => install(&absent, privilege)?,
 /// Installs the package of a program that is not in the PATH.
 pub(crate) fn run_for(program: &str, package: &'static str) -> anyhow::Result<()> {
     provide(|| if find_program(program) { Vec::new() } else { vec![package] })
 }
 
+/// Installs the packages that `missing` lists.
 fn provide(missing: impl Fn() -> Vec<&'static str>) -> anyhow::Result<()> {
     let packages = missing();
     let facts =
