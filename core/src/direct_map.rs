@@ -46,4 +46,17 @@ impl DirectMap {
         let address = usize::try_from(hpa.get().wrapping_add(self.offset)).ok()?;
         NonNull::new(with_exposed_provenance_mut(address))
     }
+
+    /// The same for an address that is reached.
+    ///
+    /// # Safety
+    ///
+    /// [`pointer`](Self::pointer) of `hpa` is `Some`.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "skips what the caller knows")]
+    pub(crate) unsafe fn reached(&self, hpa: Hpa) -> NonNull<u8> {
+        let address = usize::try_from(hpa.get().wrapping_add(self.offset)).unwrap_or(0);
+        // SAFETY: the caller promises it: `pointer` is `Some` only if the address fits, and is not 0.
+        unsafe { NonNull::new_unchecked(with_exposed_provenance_mut(address)) }
+    }
 }

@@ -1,60 +1,21 @@
 //! Second pass of a change: makes what was planned, and cannot fail.
 
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use crate::addr::{Gpa, Hpa, PageSize};
-use crate::format::{Format, Unsupported};
-use crate::frame::Frames;
-use crate::mapping::Mapping;
-use crate::span::{ENTRIES, Span, shift};
+use crate::addr::PageSize;
+use crate::format::{Entry, Format};
+use crate::frame::{Frames, Reach};
+use crate::leaves::{Leaves, Update};
+use crate::span::{ENTRIES, Span};
 use crate::stock::Stock;
-use crate::table::{Node, Table, used, used_field};
-
-/// The leaves that a `map` writes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Leaves {
-    /// The entry of each level, less the address.
-    entries: [u64; 3],
-    /// Host-physical less guest-physical address.
-    offset: u64,
-    /// The highest level of leaves.
-    level: u8,
-}
-
-impl Leaves {
-    /// The leaves that map `span` to `hpa` and so on, in pages as large as the alignment of both allows.
-    pub(crate) fn new<F: Format>(format: &F, span: Span, hpa: Hpa, mapping: Mapping) -> Result<Self, Unsupported> {
-        let Mapping { access, memory_type, largest } = mapping;
-        let mut leaves = Self { entries: [0; 3], offset: hpa.get().wrapping_sub(span.start().get()), level: 0 };
-        for (entry, size) in leaves.entries.iter_mut().zip([PageSize::Size4K, PageSize::Size2M, PageSize::Size1G]) {
-            let is_in_phase = leaves.offset & (size.bytes() - 1) == 0;
-            if !is_in_phase || size > largest || size > format.largest_page() || size.bytes() > span.bytes() {
-                break;
-            }
-            *entry = format.leaf(Hpa::new(0), size, access, memory_type)?;
-            leaves.level = size.level();
-        }
-        Ok(leaves)
-    }
-
-    /// The highest level of leaves.
-    pub(crate) const fn level(&self) -> u8 {
-        self.level
-    }
-
-    /// The leaf of `level` for `gpa`.
-    fn entry(&self, level: u8, gpa: Gpa) -> u64 {
-        // Callers ask for levels 1 to 3 only; 0 would be an absent entry.
-        let entry = self.entries.get(usize::from(level) - 1).copied().unwrap_or(0);
-        entry | gpa.get().wrapping_add(self.offset)
-    }
-}
+use crate::table::{Blank, Node, Table, is_full, used, used_field};
 
 /// Changes tables, under the lock of the space.
 #[derive(Debug)]
 pub(crate) struct Edit<'s, 'k, F, A> {
-    pub(crate) format: &'s F,
-    pub(crate) frames: &'s A,
+    pub(crate) format: F,
+    pub(crate) reach: Reach<'s, A>,
     pub(crate) stock: &'k mut Stock,
 }
 
@@ -62,12 +23,12 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
     /// Maps `span`, which is inside what `table` covers and absent; returns how many more entries of `table` are used.
     pub(crate) fn map(&mut self, table: Table<'s>, span: Span, leaves: &Leaves) -> usize {
         let level = table.level();
-        let (before, pages, after) = span.cut(level, leaves.level);
+        let (before, pages, after) = span.cut(level, leaves.level());
         let mut added = pages.entries(level);
         fill_pages(table, pages, leaves);
         for piece in before.pieces(level).chain(after.pieces(level)) {
             let index = piece.index(level);
-            if let Node::Table(next, _) = table.node(self.format, self.frames, index) {
+            if let Node::Table(next, _) = table.node(&self.format, self.reach, index) {
                 let more = self.map(next, piece, leaves);
                 count_more(table, index, more);
             } else {
@@ -82,17 +43,20 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
 
     /// Makes a table of `level` that maps `span` and nothing else, each entry written once; returns the entry for it.
     fn build(&mut self, level: u8, span: Span, leaves: &Leaves) -> u64 {
-        let table = self.stock.take(self.frames, level);
+        let table = self.stock.take(self.reach, level);
         let (first, count) = (span.index(level), span.entries(level));
-        let (before, pages, after) = span.cut(level, leaves.level);
-        table.fill(0..first, 0, 0);
-        fill_pages(table, pages, leaves);
-        table.fill(first + count..ENTRIES, 0, 0);
+        let (before, pages, after) = span.cut(level, leaves.level());
+        table.clear(0..first);
+        if !pages.is_empty() {
+            let at = pages.index(level);
+            fill_blank(&table, at..at + pages.entries(level), leaves.entry(level, pages.start()));
+        }
+        table.clear(first + count..ENTRIES);
         for piece in before.pieces(level).chain(after.pieces(level)) {
             let entry = self.build(level - 1, piece, leaves);
             table.slot(piece.index(level)).store(entry, Ordering::Release);
         }
-        self.format.table(table.hpa()) | used_field(count)
+        self.format.table(table.table().hpa()) | used_field(count)
     }
 
     /// Unmaps `span`, which is inside what `table` covers and mapped; returns how many fewer entries of `table` are used.
@@ -100,15 +64,15 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         let level = table.level();
         if level == 1 {
             let (first, count) = (span.index(1), span.entries(1));
-            table.fill(first..first + count, 0, 0);
+            table.clear(first..first + count);
             return count;
         }
         let mut removed = 0;
         for piece in span.pieces(level) {
             let index = piece.index(level);
             let is_whole = piece.is_whole(level);
-            let (next, entry) = match table.node(self.format, self.frames, index) {
-                Node::Absent => continue,
+            let (next, entry) = match table.node(&self.format, self.reach, index) {
+                Node::Absent | Node::Invalid(_) => continue,
                 Node::Leaf(_) if is_whole => {
                     table.slot(index).store(0, Ordering::Release);
                     removed += 1;
@@ -129,51 +93,119 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         removed
     }
 
-    /// Replaces what is allowed in `span`, which is inside what `table` covers and mapped, by `bits` of the format.
-    pub(crate) fn protect(&mut self, table: Table<'s>, span: Span, bits: u64) {
+    /// Updates the leaves of `span`, which is inside what `table` covers and mapped.
+    pub(crate) fn update(&mut self, table: Table<'s>, span: Span, update: &Update) {
         let level = table.level();
-        let mask = self.format.access_mask();
+        // A loop of compare-and-exchange: the processor may set accessed and dirty flags meanwhile.
+        let replace = |piece: Span, index| {
+            let new = |entry| update.apply(entry, level, piece.start());
+            let _ = table.slot(index).fetch_update(Ordering::Relaxed, Ordering::Relaxed, new);
+        };
+        if level == 1 {
+            // The plan has seen that all are pages.
+            return span.pieces(1).for_each(|piece| replace(piece, piece.index(1)));
+        }
         for piece in span.pieces(level) {
             let index = piece.index(level);
-            match table.node(self.format, self.frames, index) {
-                Node::Absent => {}
-                Node::Leaf(_) if piece.is_whole(level) => {
-                    // A loop of compare-and-exchange: the processor may set accessed and dirty flags meanwhile.
-                    let replace = |entry: u64| Some(entry & !mask | bits);
-                    let _ = table.slot(index).fetch_update(Ordering::Relaxed, Ordering::Relaxed, replace);
-                }
+            match table.node(&self.format, self.reach, index) {
+                Node::Absent | Node::Invalid(_) => {}
+                Node::Leaf(_) if level <= update.level() && piece.is_whole(level) => replace(piece, index),
                 Node::Leaf(entry) => {
                     let next = self.split(table, index, entry);
-                    self.protect(next, piece, bits);
+                    self.update(next, piece, update);
                 }
-                Node::Table(next, _) => self.protect(next, piece, bits),
+                Node::Table(next, _) => self.update(next, piece, update),
             }
         }
+    }
+
+    /// Replaces the tables for `span`, which is inside what `table` covers, by pages where they are the same. No entry is invalid.
+    pub(crate) fn merge(&mut self, table: Table<'s>, span: Span) {
+        let level = table.level();
+        for piece in span.pieces(level) {
+            let index = piece.index(level);
+            let Node::Table(next, entry) = table.node(&self.format, self.reach, index) else { continue };
+            if level > 2 {
+                self.merge(next, piece);
+            }
+            let page = if piece.is_whole(level) && is_full(entry) { self.as_page(next) } else { None };
+            if let Some((page, flags)) = page {
+                table.slot(index).store(page | flags, Ordering::Release);
+                // Flags that the processor has set while this looked.
+                table.slot(index).fetch_or(self.flags(next), Ordering::Relaxed);
+                self.stock.put_by(next);
+            }
+        }
+    }
+
+    /// The page that maps the same as `table`, without the accessed and dirty flags, and these of all entries.
+    fn as_page(&self, table: Table<'s>) -> Option<(u64, u64)> {
+        let mask = self.format.flags_mask();
+        let first = table.slot(0).load(Ordering::Relaxed) & !mask;
+        let Entry::Leaf { hpa, access, memory_type } = self.format.classify(first, table.level()) else {
+            return None;
+        };
+        let level = table.level() + 1;
+        let size = PageSize::of_level(level).filter(|size| *size <= self.format.largest_page())?;
+        if !hpa.is_aligned(size) {
+            return None;
+        }
+        let page = self.format.leaf(hpa, size, access, memory_type).ok()?;
+        if self.format.split(page, level) != first {
+            return None;
+        }
+        let step = PageSize::of_level(table.level())?.bytes();
+        let (mut expected, mut flags) = (first, 0);
+        for slot in table.slots(0..ENTRIES) {
+            let entry = slot.load(Ordering::Relaxed);
+            if entry & !mask != expected {
+                return None;
+            }
+            flags |= entry & mask;
+            expected = expected.wrapping_add(step);
+        }
+        Some((page, flags))
+    }
+
+    /// The accessed and dirty flags of all entries of `table`, which are leaves.
+    fn flags(&self, table: Table<'s>) -> u64 {
+        let entries = table.slots(0..ENTRIES).iter().map(|slot| slot.load(Ordering::Relaxed));
+        entries.fold(0, |flags, entry| flags | entry) & self.format.flags_mask()
     }
 
     /// Replaces the leaf `entry` at `index` by a table that maps the same, with one store.
     fn split(&mut self, table: Table<'s>, index: usize, entry: u64) -> Table<'s> {
         let level = table.level();
-        let next = self.stock.take(self.frames, level - 1);
-        let link = self.format.table(next.hpa()) | used_field(ENTRIES);
+        let next = self.stock.take(self.reach, level - 1);
         let mut entry = entry;
-        loop {
-            next.fill(0..ENTRIES, self.format.split(entry, level), 1 << shift(level - 1));
-            match table.slot(index).compare_exchange(entry, link, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return next,
-                // The processor has set the accessed or the dirty flag, which the new entries inherit. There are two of them.
-                Err(now) => entry = now,
-            }
+        fill_blank(&next, 0..ENTRIES, self.format.split(entry, level));
+        let next = next.table();
+        let link = self.format.table(next.hpa()) | used_field(ENTRIES);
+        while let Err(now) = table.slot(index).compare_exchange(entry, link, Ordering::Release, Ordering::Relaxed) {
+            // The processor has set the accessed or the dirty flag, which the new entries inherit. There are two of them.
+            entry = now;
+            fill(next, 0..ENTRIES, self.format.split(entry, level));
         }
+        next
     }
 
     /// Puts by a table that no entry refers to any more, and all below it.
     fn put_by(&mut self, table: Table<'s>) {
-        for index in 0..if table.level() > 1 { ENTRIES } else { 0 } {
-            match table.node(self.format, self.frames, index) {
-                Node::Table(next, _) if next.level() == 1 => self.stock.put_by(next),
-                Node::Table(next, _) => self.put_by(next),
-                _ => {}
+        if table.level() == 2 {
+            self.stock.put_by_all(table.slots(0..ENTRIES), |slot| {
+                let entry = slot.load(Ordering::Relaxed);
+                // SAFETY: the table is of level 2.
+                #[expect(unsafe_code, reason = "tells the compiler a level that it does not see")]
+                let table = unsafe { table.of_level(2) };
+                table
+                    .follow(&self.format, self.reach, entry)
+                    .or_else(|| table.below_entry(&self.format, self.reach, entry))
+            });
+        } else if table.level() > 2 {
+            for index in 0..ENTRIES {
+                if let Node::Table(next, _) = table.node(&self.format, self.reach, index) {
+                    self.put_by(next);
+                }
             }
         }
         self.stock.put_by(table);
@@ -188,7 +220,25 @@ pub(crate) fn fill_pages(table: Table<'_>, pages: Span, leaves: &Leaves) {
     }
     let level = table.level();
     let first = pages.index(level);
-    table.fill(first..first + pages.entries(level), leaves.entry(level, pages.start()), 1 << shift(level));
+    fill(table, first..first + pages.entries(level), leaves.entry(level, pages.start()));
+}
+
+/// Writes `entry` and those of the pages that follow, at these indices.
+fn fill(table: Table<'_>, indices: Range<usize>, entry: u64) {
+    match table.level() {
+        1 => table.fill::<{ PageSize::Size4K.bytes() }>(indices, entry),
+        2 => table.fill::<{ PageSize::Size2M.bytes() }>(indices, entry),
+        _ => table.fill::<{ PageSize::Size1G.bytes() }>(indices, entry),
+    }
+}
+
+/// The same in a table that is not linked yet.
+fn fill_blank(table: &Blank<'_>, indices: Range<usize>, entry: u64) {
+    match table.level() {
+        1 => table.fill::<{ PageSize::Size4K.bytes() }>(indices, entry),
+        2 => table.fill::<{ PageSize::Size2M.bytes() }>(indices, entry),
+        _ => table.fill::<{ PageSize::Size1G.bytes() }>(indices, entry),
+    }
 }
 
 /// Records in the entry at `index` of `table` that `count` more entries are used in the table that it refers to.

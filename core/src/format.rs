@@ -26,8 +26,12 @@ use crate::mapping::MemoryType;
 /// - [`split`](Self::split) returns the entry of the next lower level for the first part of what the leaf maps, with the
 ///   same permissions; adding the size of the smaller page to it gives the entry of the next part.
 /// - A leaf in which the bits of [`access_mask`](Self::access_mask) are replaced by those of
-///   [`access_bits`](Self::access_bits) differs from it in that it allows no more than `access`.
-/// - `classify` says of all these entries what they are, also when the processor has set accessed and dirty flags.
+///   [`access_bits`](Self::access_bits) differs from it in that it allows no more than `access`. The same holds of
+///   [`memory_type_mask`](Self::memory_type_mask), [`memory_type_bits`](Self::memory_type_bits) and the memory type.
+/// - `classify` says of all these entries what they are, also when the processor has set accessed and dirty flags, which in
+///   a leaf are the bits of [`flags_mask`](Self::flags_mask). It never says [`Entry::Table`] of an entry of level 1.
+/// - Where [`follow`](Self::follow) is `Some`, `classify` is [`Entry::Table`] of the same address; where [`page`](Self::page) is
+///   `Some`, `classify` for level 1 is an [`Entry::Leaf`] of the same parts.
 /// - [`levels`](Self::levels) is 4 or 5 and [`address_width`](Self::address_width) is at most 52. All answers stay the
 ///   same.
 #[expect(unsafe_code, reason = "the processor dereferences what an implementor encodes")]
@@ -57,6 +61,40 @@ pub unsafe trait Format: Copy + Debug {
     /// The first of the 512 entries of level `level - 1` that together are the leaf `entry` of `level`, which is 2 or 3.
     fn split(&self, entry: u64, level: u8) -> u64;
 
+    /// The table of `level - 1` that `entry` in a table of `level`, 2 or more, refers to, where a look at few bits shows it.
+    ///
+    /// `None` says nothing: [`classify`](Self::classify) knows. The walk asks this first.
+    #[inline]
+    fn follow(&self, entry: u64, level: u8) -> Option<Hpa> {
+        match self.classify(entry, level) {
+            Entry::Table(hpa) => Some(hpa),
+            _ => None,
+        }
+    }
+
+    /// The 4 KiB page that `entry` of level 1 is, where a look at few bits shows it. `None` says nothing, as in
+    /// [`follow`](Self::follow).
+    #[inline]
+    fn page(&self, entry: u64) -> Option<(Hpa, Access, MemoryType)> {
+        match self.classify(entry, 1) {
+            Entry::Leaf { hpa, access, memory_type } => Some((hpa, access, memory_type)),
+            _ => None,
+        }
+    }
+
+    /// The bits of a leaf of `size` that say its memory type.
+    fn memory_type_mask(&self, size: PageSize) -> u64;
+
+    /// The value of the bits of [`memory_type_mask`](Self::memory_type_mask) for `memory_type`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] if the format cannot express `memory_type`. It does not depend on `size`.
+    fn memory_type_bits(&self, memory_type: MemoryType, size: PageSize) -> Result<u64, Unsupported>;
+
+    /// The accessed and the dirty flag of a leaf.
+    fn flags_mask(&self) -> u64;
+
     /// The bits of a leaf that say what is allowed.
     fn access_mask(&self) -> u64;
 
@@ -82,8 +120,10 @@ pub unsafe trait Format: Copy + Debug {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Entry {
-    /// Nothing is mapped. Entries that the processor refuses and no format writes count as this.
+    /// Nothing is mapped.
     Absent,
+    /// The processor refuses it, and no format writes it: reserved bits, or a combination that is misconfigured. It is not followed.
+    Invalid,
     /// A table of the next lower level.
     Table(Hpa),
     /// A page.

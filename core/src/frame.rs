@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::addr::{Hpa, PageSize};
+use crate::direct_map::DirectMap;
 
 /// Bytes in a frame.
 pub const FRAME_BYTES: usize = 4096;
@@ -27,6 +28,9 @@ pub const FRAME_BYTES: usize = 4096;
 /// and valid for volatile reads and writes up to the next multiple of 4096 for as long as the memory belongs to a
 /// [`GuestRam`](crate::GuestRam). No method uses the address space that calls it: that holds a lock meanwhile.
 ///
+/// [`direct_map`](Self::direct_map) is always `None`, or always `Some` of one map whose [`pointer`](DirectMap::pointer) of each
+/// allocated frame is what `pointer` of this trait is.
+///
 /// Copies of a handle are the same allocator.
 #[expect(unsafe_code, reason = "unsafe code trusts the implementor")]
 pub unsafe trait Frames: Clone {
@@ -43,6 +47,57 @@ pub unsafe trait Frames: Clone {
 
     /// The address at which the host reaches physical address `hpa`.
     fn pointer(&self, hpa: Hpa) -> Option<NonNull<u8>>;
+
+    /// The direct map by which the host reaches all frames, if it does so: it spares a walk of the tables a call of
+    /// [`pointer`](Self::pointer) at each level.
+    #[inline]
+    fn direct_map(&self) -> Option<DirectMap> {
+        None
+    }
+}
+
+/// How the walk reaches the frames of an allocator.
+#[derive(Debug)]
+pub(crate) struct Reach<'s, A> {
+    frames: &'s A,
+    /// What [`Frames::direct_map`] says.
+    direct: Option<DirectMap>,
+}
+
+impl<A> Clone for Reach<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Reach<'_, A> {}
+
+impl<'s, A: Frames> Reach<'s, A> {
+    #[inline]
+    pub(crate) fn new(frames: &'s A) -> Self {
+        Self { frames, direct: frames.direct_map() }
+    }
+
+    /// The allocator.
+    pub(crate) const fn frames(self) -> &'s A {
+        self.frames
+    }
+
+    /// The pointer to the frame at `hpa`.
+    ///
+    /// # Safety
+    ///
+    /// The frame is allocated from this allocator.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "relies on the allocator's promise")]
+    pub(crate) unsafe fn pointer(self, hpa: Hpa) -> NonNull<u8> {
+        if let Some(map) = self.direct {
+            // SAFETY: `Frames` promises that the map reaches each frame that is allocated.
+            return unsafe { map.reached(hpa) };
+        }
+        // SAFETY: `Frames` promises that `pointer` is `Some` for a frame that is allocated.
+        unsafe { self.frames.pointer(hpa).unwrap_unchecked() }
+    }
 }
 
 /// Owned, zeroed, physically contiguous frames that go back to their allocator when dropped.

@@ -164,8 +164,8 @@ impl<F: Format, A: Frames> AddressSpace<'_, F, A> {
         while done < length {
             let offset = u64::try_from(done).unwrap_or(u64::MAX);
             let gpa = gpa.checked_add(offset).ok_or(AccessError::NotMapped { gpa })?;
-            let (_lock, root) = self.lock();
-            let to = self.translate_locked(root, gpa).ok_or(AccessError::NotMapped { gpa })?;
+            let edit = self.edit();
+            let to = edit.translate(gpa).ok_or(AccessError::NotMapped { gpa })?;
             if !to.access.contains(access) {
                 return Err(AccessError::Denied { gpa, allowed: to.access });
             }

@@ -1,6 +1,6 @@
 //! Why a mapping cannot be changed.
 
-use crate::addr::{Gpa, Hpa};
+use crate::addr::{Gpa, Hpa, PageSize};
 use crate::format::Unsupported;
 use crate::frame::OutOfFrames;
 use crate::ram::GuestRamError;
@@ -69,6 +69,40 @@ pub enum MapError {
     NotMapped {
         /// The first such page.
         gpa: Gpa,
+    },
+    /// An entry has reserved bits, or is misconfigured, and no entry of this library is so. It was not followed.
+    #[error("the entry {entry:#x} of level {level} for guest address {gpa} is invalid")]
+    InvalidEntry {
+        /// The first address that the entry translates, of those that were asked for.
+        gpa: Gpa,
+        /// The level of the table that the entry is in; 1 is the lowest.
+        level: u8,
+        /// The entry.
+        entry: u64,
+    },
+    /// The range cannot be mapped in pages of this size or larger: it is not aligned to it, host and guest addresses differ by no
+    /// multiple of it, or neither the processor nor the mapping has such pages.
+    #[error("no pages of {size} are possible here")]
+    PageSize {
+        /// The size that was asked for.
+        size: PageSize,
+    },
+    /// Pages cannot be split so: there are none that are larger, or the range does not start and end at a multiple of the size.
+    #[error("guest range from {start} to {end}: pages cannot be split to {size}")]
+    CannotSplit {
+        /// Where the range starts.
+        start: Gpa,
+        /// The address after the last one.
+        end: Gpa,
+        /// The size that was asked for.
+        size: PageSize,
+    },
+    /// The allocator has given out a frame that cannot be a table: it is misaligned, beyond the width of host-physical
+    /// addresses, or in use as a table. It has broken the contract of [`Frames`](crate::Frames).
+    #[error("the allocator gave out {hpa}, which cannot be a table")]
+    BadFrame {
+        /// The frame.
+        hpa: Hpa,
     },
     /// The entry format cannot express the mapping.
     #[error(transparent)]

@@ -54,6 +54,7 @@ impl MemoryType {
 
     /// The memory type with this encoding, or `None` where the encoding is reserved.
     #[must_use]
+    #[inline]
     pub const fn from_encoding(encoding: u8) -> Option<Self> {
         match encoding {
             0 => Some(Self::Uncacheable),
@@ -89,6 +90,8 @@ impl fmt::Display for MemoryType {
 /// assert_eq!(ram.memory_type, MemoryType::WriteBack);
 /// let registers = Mapping::new(Access::RW).memory_type(MemoryType::Uncacheable).largest(PageSize::Size4K);
 /// assert_eq!(registers.largest, PageSize::Size4K);
+/// let huge = ram.exactly(PageSize::Size1G);
+/// assert_eq!((huge.largest, huge.smallest), (PageSize::Size1G, PageSize::Size1G));
 /// assert_eq!(Mapping::from(Access::ALL), ram);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -100,13 +103,16 @@ pub struct Mapping {
     pub memory_type: MemoryType,
     /// The largest page that may be used.
     pub largest: PageSize,
+    /// The smallest page that may be used. A range that needs a smaller one is refused.
+    pub smallest: PageSize,
 }
 
 impl Mapping {
     /// Write-back memory in pages of any size.
     #[must_use]
+    #[inline]
     pub const fn new(access: Access) -> Self {
-        Self { access, memory_type: MemoryType::WriteBack, largest: PageSize::Size1G }
+        Self { access, memory_type: MemoryType::WriteBack, largest: PageSize::Size1G, smallest: PageSize::Size4K }
     }
 
     /// The same with this memory type.
@@ -120,9 +126,17 @@ impl Mapping {
     pub const fn largest(self, largest: PageSize) -> Self {
         Self { largest, ..self }
     }
+
+    /// The same with pages of `size` and no other. Where these are not possible, to map is
+    /// [`MapError::PageSize`](crate::MapError::PageSize).
+    #[must_use]
+    pub const fn exactly(self, size: PageSize) -> Self {
+        Self { largest: size, smallest: size, ..self }
+    }
 }
 
 impl From<Access> for Mapping {
+    #[inline]
     fn from(access: Access) -> Self {
         Self::new(access)
     }

@@ -154,7 +154,7 @@ impl<const FRAMES: usize> Window<FRAMES> {
 // SAFETY: what is `Free` was donated, so the donor's promise holds for it: aligned ordinary memory that is no Rust object.
 // `allocate` makes it `Used` under the lock, and so does not return it again until `free` makes it `Free`. `donate` refuses
 // frames that the map does not reach; `DirectMap::new` promises that the pointer is valid for reads and writes, that pointers
-// to adjacent frames are adjacent, and the same of guest memory. A copied reference is the same pool.
+// to adjacent frames are adjacent, and the same of guest memory. `pointer` is that of the map. A copied reference is the same pool.
 #[expect(unsafe_code, reason = "is an allocator")]
 unsafe impl<const FRAMES: usize> Frames for &FramePool<FRAMES> {
     fn allocate(&self, count: usize) -> Option<Hpa> {
@@ -190,6 +190,11 @@ unsafe impl<const FRAMES: usize> Frames for &FramePool<FRAMES> {
     #[inline]
     fn pointer(&self, hpa: Hpa) -> Option<NonNull<u8>> {
         self.map.pointer(hpa)
+    }
+
+    #[inline]
+    fn direct_map(&self) -> Option<DirectMap> {
+        Some(self.map)
     }
 }
 

@@ -79,6 +79,16 @@ impl<'m> GuestRam<'m> {
         unsafe { Self::new(pointer, hpa, bytes) }
     }
 
+    /// The physical address of the 4 KiB page at `offset`, if it is inside and aligned.
+    #[inline]
+    pub(crate) const fn frame(&self, offset: u64) -> Option<Hpa> {
+        // The length is not 0, and a multiple of 4096; adding to the address does not wrap (`new`).
+        if offset >= self.bytes || offset & (PageSize::Size4K.bytes() - 1) != 0 {
+            return None;
+        }
+        Some(Hpa::new(self.hpa.get() + offset))
+    }
+
     /// Copies from the memory at `offset` to `buffer`.
     ///
     /// # Errors

@@ -4,21 +4,23 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use spin::{Mutex, MutexGuard};
+use spin::Mutex;
 
 use crate::access::Access;
 use crate::addr::{Gpa, Hpa, PageSize};
-use crate::edit::{Edit, Leaves, count_more, fill_pages};
 use crate::format::Format;
-use crate::frame::{Frames, OutOfFrames};
+use crate::frame::{Frames, OutOfFrames, Reach};
 use crate::invalidation::Invalidation;
 use crate::map_error::MapError;
-use crate::mapping::{Mapping, Translation};
-use crate::plan::Plan;
+use crate::mapped_range::{Dump, Ranges};
+use crate::mapping::{Mapping, MemoryType, Translation};
+use crate::operation::Operation;
 use crate::ram::GuestRam;
-use crate::span::{ENTRIES, Span, guest_width};
-use crate::stock::{Stock, allocate};
+use crate::space_edit::SpaceEdit;
+use crate::span::ENTRIES;
+use crate::stock::{FrameRules, Stock};
 use crate::table::Table;
+use crate::tree::Tree;
 use crate::walk;
 
 /// The guest-physical address space of a guest: nested page tables, and the frames that they are in.
@@ -108,15 +110,22 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     ///
     /// # Errors
     ///
-    /// [`OutOfFrames`] if there is no frame for the root.
+    /// [`OutOfFrames`] if there is no frame for the root, or the allocator gave out one that cannot be a table.
     #[expect(unsafe_code, reason = "reaches the new root")]
     pub fn new(format: F, frames: A) -> Result<Self, OutOfFrames> {
-        let root = allocate(&frames, format.address_width()).ok_or(OutOfFrames { count: 1 })?;
+        let rules = FrameRules::new(format.address_width(), None);
+        let root = rules.allocate(&frames).map_err(|_| OutOfFrames { count: 1 })?;
         // SAFETY: the frame is ours from here on, and all entries are written before anyone else sees it.
-        let table = unsafe { Table::new(&frames, root, format.levels()) };
-        table.fill(0..ENTRIES, 0, 0);
+        let table = unsafe { Table::new(Reach::new(&frames), root, format.levels()) };
+        table.clear(0..ENTRIES);
         let stock = Mutex::new(Stock::with_root());
         Ok(Self { format, frames, root, generation: AtomicU64::new(1), stock, _memory: PhantomData })
+    }
+
+    /// Locks the space until what this returns is dropped, to change it, or look at it, more than once.
+    #[inline]
+    pub fn edit(&self) -> SpaceEdit<'_, 'm, F, A> {
+        SpaceEdit::new(self, self.stock.lock())
     }
 
     /// Maps the range to `ram` from `offset` on, with the largest pages that alignment, `mapping` and the processor allow.
@@ -129,6 +138,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     ///
     /// Intel SDM vol. 3, section 31.4.2, "Creating and Using Cached Translation Information"; AMD APM vol. 2, section 5.5.2,
     /// "TLB Management".
+    #[inline]
     pub fn map(
         &self,
         gpa: Range<Gpa>,
@@ -136,9 +146,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         offset: u64,
         mapping: impl Into<Mapping>,
     ) -> Result<(), MapError> {
-        let span = self.span(&gpa)?;
-        let part = ram.slice(offset, gpa.end.get() - gpa.start.get())?;
-        self.map_to(span, part.hpa(), mapping.into())
+        self.edit().map(gpa, ram, offset, mapping)
     }
 
     /// Maps the range to the physical addresses from `hpa` on: a device that the guest is given.
@@ -149,18 +157,47 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     ///
     /// # Safety
     ///
-    /// Until the space is dropped, or the range has been unmapped and each vCPU of the space has invalidated or does not run
-    /// any more:
+    /// Until the space is dropped, or the range has been unmapped or remapped and each vCPU of the space has invalidated or does
+    /// not run any more:
     ///
-    /// - whatever a guest does with the physical addresses, within the access that is allowed now and that
-    ///   [`protect`](Self::protect) may allow later, does no harm to the host: they are no Rust object, no table that a
-    ///   processor uses, and no register with which a device can be made to write to such memory;
+    /// - whatever a guest does with the physical addresses, within the access and the memory type that are given now and that
+    ///   [`protect`](Self::protect) and [`set_memory_type`](Self::set_memory_type) may give later, does no harm to the host: they
+    ///   are no Rust object, no table that a processor uses, and no register with which a device can be made to write to such
+    ///   memory;
     /// - where [`Frames::pointer`] of such an address is `Some`, it is valid for volatile reads and writes of single bytes
     ///   up to the next multiple of 4096.
+    #[inline]
     #[expect(unsafe_code, reason = "any physical address, on the caller's word")]
     pub unsafe fn map_physical(&self, gpa: Range<Gpa>, hpa: Hpa, mapping: impl Into<Mapping>) -> Result<(), MapError> {
-        let span = self.span(&gpa)?;
-        self.map_to(span, hpa, mapping.into())
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.edit().map_physical(gpa, hpa, mapping) }
+    }
+
+    /// Makes the range, which is mapped, point to `ram` from `offset` on, with the same access and memory type.
+    ///
+    /// Each page changes by one store, so that the guest finds it at the old place or at the new one. Accessed and dirty flags
+    /// stay. Large pages are split that are partly in the range, or that the new addresses are out of phase for.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then. A page of the range that is not mapped is [`MapError::NotMapped`].
+    pub fn remap(&self, gpa: Range<Gpa>, ram: &GuestRam<'m>, offset: u64) -> Result<Invalidation, MapError> {
+        self.edit_once().remap(gpa, ram, offset)
+    }
+
+    /// Makes the range, which is mapped, point to the physical addresses from `hpa` on, as [`remap`](Self::remap).
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    ///
+    /// # Safety
+    ///
+    /// As [`map_physical`](Self::map_physical), with the access and memory type that the range has.
+    #[expect(unsafe_code, reason = "any physical address, on the caller's word")]
+    pub unsafe fn remap_physical(&self, gpa: Range<Gpa>, hpa: Hpa) -> Result<Invalidation, MapError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.edit_once().remap_physical(gpa, hpa) }
     }
 
     /// Unmaps the range. Large pages that are partly in it are split.
@@ -169,15 +206,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     ///
     /// [`MapError`]; nothing is changed then. A page of the range that is not mapped is [`MapError::NotMapped`].
     pub fn unmap(&self, gpa: Range<Gpa>) -> Result<Invalidation, MapError> {
-        let span = self.span(&gpa)?;
-        let (mut stock, root) = self.lock();
-        let mut plan = Plan::new(&self.format, &self.frames);
-        plan.change(root, span)?;
-        stock.reserve(&plan.needs, &self.frames, self.format.address_width())?;
-        Edit { format: &self.format, frames: &self.frames, stock: &mut stock }.unmap(root, span);
-        // A table that was detached at the start of the range may have served for a split at its end.
-        stock.free_fresh(&self.frames);
-        Ok(self.invalidation())
+        self.edit_once().unmap(gpa)
     }
 
     /// Allows `access`, and no more, in the range. Large pages that are partly in it are split.
@@ -186,24 +215,99 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     ///
     /// [`MapError`]; nothing is changed then. A page of the range that is not mapped is [`MapError::NotMapped`].
     pub fn protect(&self, gpa: Range<Gpa>, access: Access) -> Result<Invalidation, MapError> {
-        let span = self.span(&gpa)?;
-        let bits = self.format.access_bits(access)?;
-        let (mut stock, root) = self.lock();
-        let (table, _) = walk::descend(&self.format, &self.frames, root, span);
-        let mut plan = Plan::new(&self.format, &self.frames);
-        plan.change(table, span)?;
-        stock.reserve(&plan.needs, &self.frames, self.format.address_width())?;
-        Edit { format: &self.format, frames: &self.frames, stock: &mut stock }.protect(table, span, bits);
-        Ok(self.invalidation())
+        self.edit_once().protect(gpa, access)
+    }
+
+    /// Gives the range `memory_type`. Large pages that are partly in it are split.
+    ///
+    /// The caches may hold lines that were filled with the old type: to write them back is the caller's part.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then. A page of the range that is not mapped is [`MapError::NotMapped`].
+    ///
+    /// Intel SDM vol. 3, section 31.3.7, "EPT and Memory Typing"; AMD APM vol. 2, section 15.25.8, "Combining Memory Types,
+    /// MTRRs".
+    pub fn set_memory_type(&self, gpa: Range<Gpa>, memory_type: MemoryType) -> Result<Invalidation, MapError> {
+        self.edit_once().set_memory_type(gpa, memory_type)
+    }
+
+    /// Splits the pages of the range that are larger than `size` to pages of `size`; others stay. What is mapped stays the same.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then. [`MapError::CannotSplit`] if no page is larger than `size`, or the range does not
+    /// start and end at a multiple of it; [`MapError::NotMapped`] if a page of the range is not mapped.
+    pub fn split(&self, gpa: Range<Gpa>, size: PageSize) -> Result<Invalidation, MapError> {
+        self.edit_once().split(gpa, size)
+    }
+
+    /// Makes large pages of the tables inside the range whose 512 entries map adjacent memory, aligned to the larger size, with
+    /// the same access and memory type. What is mapped stays the same; what is not mapped is left out.
+    ///
+    /// A merged page counts as accessed, or as dirty, if one of its parts was. The table goes where that of an
+    /// [`unmap`](Self::unmap) goes: until a processor that is inside the guest has invalidated, it may use any other mapping of
+    /// the space in place of one that was merged, and flags that it sets may be lost. So make vCPUs leave the guest *before*,
+    /// if the guest is to go on as if nothing had happened.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn merge(&self, gpa: Range<Gpa>) -> Result<Invalidation, MapError> {
+        self.edit_once().merge(gpa)
     }
 
     /// What `gpa` is mapped to.
+    #[inline]
     pub fn translate(&self, gpa: Gpa) -> Option<Translation> {
-        let (_lock, root) = self.lock();
-        self.translate_locked(root, gpa)
+        self.edit().translate(gpa)
     }
 
-    /// Gives the frames that no table needs back to the allocator, and says how many those were.
+    /// What `gpa` is mapped to, or why it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError::NotMapped`], [`MapError::InvalidEntry`] or [`MapError::BeyondGuestWidth`].
+    pub fn lookup(&self, gpa: Gpa) -> Result<Translation, MapError> {
+        self.edit_once().lookup(gpa)
+    }
+
+    /// What is mapped, in ascending order, each item as long as size, access, memory type and adjacency allow. An invalid entry
+    /// is an item too, [`MapError::InvalidEntry`].
+    ///
+    /// The space is locked for each item anew, so that it may be changed meanwhile.
+    #[must_use]
+    pub const fn ranges(&self) -> Ranges<'_, 'm, F, A> {
+        Ranges::new(self)
+    }
+
+    /// What is mapped, as text: one line for each of [`ranges`](Self::ranges). The space is locked while it is written.
+    #[must_use]
+    pub const fn dump(&self) -> Dump<'_, 'm, F, A> {
+        Dump(self)
+    }
+
+    /// How many frames the operation would take from the allocator, or from those [put aside](Self::prepare).
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`], if the operation would be refused for another reason than a lack of frames.
+    pub fn frames_needed(&self, gpa: Range<Gpa>, operation: Operation) -> Result<usize, MapError> {
+        self.edit_once().frames_needed(gpa, operation)
+    }
+
+    /// Puts frames aside until there are `count`, for operations that must not run out of them, on the path of an exit say.
+    ///
+    /// Operations use these up, before they take others from the allocator; [`trim`](Self::trim) gives them back.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError::OutOfFrames`] or [`MapError::BadFrame`]; nothing is changed then.
+    pub fn prepare(&self, count: usize) -> Result<(), MapError> {
+        self.edit_once().prepare(count)
+    }
+
+    /// Gives the frames that no table needs, those [put aside](Self::prepare) too, back to the allocator, and says how many those were.
     ///
     /// They are not given back earlier since a processor inside the guest may still walk them; `&mut self` proves that no
     /// vCPU borrows the space.
@@ -213,7 +317,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
             let stock = self.stock.get_mut();
             // SAFETY: no vCPU runs on the space, since none borrows it ("Soundness" of the type), so no processor walks tables; and
             // those that do later invalidate first, for the generation moves on below.
-            unsafe { stock.free_spare(&self.frames) }
+            unsafe { stock.free_spare(Reach::new(&self.frames)) }
         };
         self.generation.fetch_add(1, Ordering::Release);
         freed
@@ -253,75 +357,29 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         self.stock.lock().tables()
     }
 
-    /// How many frames were tables, and wait to be used again or for [`trim`](Self::trim).
+    /// How many frames were tables, or are [put aside](Self::prepare), and wait to be used or for [`trim`](Self::trim).
     pub fn spare(&self) -> usize {
         self.stock.lock().spare()
     }
 
-    /// The lock, and what it protects: the tree, from the root on.
+    fn edit_once(&self) -> SpaceEdit<'_, 'm, F, A> {
+        SpaceEdit::once(self, self.stock.lock())
+    }
+
+    /// The tables, for whoever has locked `stock` of this space.
+    #[inline]
     #[expect(unsafe_code, reason = "reaches the root")]
-    pub(crate) fn lock(&self) -> (MutexGuard<'_, Stock>, Table<'_>) {
-        let stock = self.stock.lock();
+    pub(crate) fn tree(&self, _stock: &Stock) -> Tree<'_, F, A> {
+        let reach = Reach::new(&self.frames);
         // SAFETY: the invariant of `root`; it is freed on drop only, so not while `self` is borrowed.
-        let root = unsafe { Table::new(&self.frames, self.root, self.format.levels()) };
-        (stock, root)
+        let root = unsafe { Table::new(reach, self.root, self.format.levels()) };
+        Tree { format: self.format, reach, root }
     }
 
-    fn span(&self, gpa: &Range<Gpa>) -> Result<Span, MapError> {
-        for gpa in [gpa.start, gpa.end] {
-            if !gpa.is_aligned(PageSize::Size4K) {
-                return Err(MapError::MisalignedGuest { gpa });
-            }
-        }
-        if gpa.start >= gpa.end {
-            return Err(MapError::EmptyRange { start: gpa.start, end: gpa.end });
-        }
-        let width = guest_width(self.format.levels());
-        if gpa.end.get() > 1 << width {
-            return Err(MapError::BeyondGuestWidth { end: gpa.end, width });
-        }
-        Ok(Span::new(gpa))
-    }
-
-    fn map_to(&self, span: Span, hpa: Hpa, mapping: Mapping) -> Result<(), MapError> {
-        if !hpa.is_aligned(PageSize::Size4K) {
-            return Err(MapError::MisalignedHost { hpa });
-        }
-        let (bytes, width) = (span.bytes(), self.format.address_width());
-        if hpa.checked_add(bytes).is_none_or(|end| end.get() > 1 << width) {
-            return Err(MapError::BeyondHostWidth { hpa, bytes, width });
-        }
-        let leaves = Leaves::new(&self.format, span, hpa, mapping)?;
-        let (mut stock, root) = self.lock();
-        let (table, parent) = walk::descend(&self.format, &self.frames, root, span);
-        let mut plan = Plan::new(&self.format, &self.frames);
-        plan.map(table, span, leaves.level())?;
-        let added = if table.level() == 1 {
-            // The usual nested page fault: the tables are there.
-            fill_pages(table, span, &leaves);
-            span.entries(1)
-        } else {
-            stock.reserve(&plan.needs, &self.frames, width)?;
-            Edit { format: &self.format, frames: &self.frames, stock: &mut stock }.map(table, span, &leaves)
-        };
-        if let Some((parent, index)) = parent {
-            count_more(parent, index, added);
-        }
-        Ok(())
-    }
-
-    /// Moves the generation on, after the entries were written.
-    fn invalidation(&self) -> Invalidation {
+    /// Moves the generation on, after the entries were written, by whoever has locked the space.
+    pub(crate) fn invalidation(&self) -> Invalidation {
         // Release: pairs with `generation`. The lock is held, so nobody else adds.
         Invalidation::new(self.generation.fetch_add(1, Ordering::Release) + 1)
-    }
-
-    /// What `gpa` is mapped to, by whoever has [`lock`](Self::lock)ed the space.
-    pub(crate) fn translate_locked(&self, root: Table<'_>, gpa: Gpa) -> Option<Translation> {
-        if gpa.get() >> guest_width(self.format.levels()) != 0 {
-            return None;
-        }
-        walk::translate(&self.format, &self.frames, root, gpa)
     }
 }
 
@@ -329,9 +387,11 @@ impl<F: Format, A: Frames> Drop for AddressSpace<'_, F, A> {
     #[expect(unsafe_code, reason = "frees the tables")]
     fn drop(&mut self) {
         self.trim();
-        let (_lock, root) = self.lock();
+        let reach = Reach::new(&self.frames);
+        // SAFETY: the invariant of `root`. The lock, which a leaked `SpaceEdit` may hold for ever, is not needed: `&mut self`.
+        let root = unsafe { Table::new(reach, self.root, self.format.levels()) };
         // SAFETY: `&mut self`: no vCPU borrows the space ("Soundness" of the type), so no processor walks the tables, and the
         // space ends here.
-        unsafe { walk::free(&self.format, &self.frames, root) };
+        unsafe { walk::free(&self.format, reach, root) };
     }
 }

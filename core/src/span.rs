@@ -15,10 +15,10 @@ pub(crate) fn shift(level: u8) -> u32 {
     3 + 9 * u32::from(level)
 }
 
-/// How many bits the guest-physical addresses have that tables of `levels` translate: 48 or 52, since no guest's own
-/// entry can hold more than 52.
+/// How many bits the guest-physical addresses have that tables of `levels` translate: 48 or 57.
+#[inline]
 pub(crate) const fn guest_width(levels: u8) -> u8 {
-    if levels < 5 { 48 } else { 52 }
+    if levels < 5 { 48 } else { 57 }
 }
 
 /// Guest-physical addresses from `start` to before `end`.
@@ -62,6 +62,11 @@ impl Span {
         }
         let entries = ((self.end - 1) >> shift(level)) - (self.start >> shift(level)) + 1;
         usize::try_from(entries).unwrap_or(usize::MAX)
+    }
+
+    /// The address after the last one.
+    pub(crate) const fn end(self) -> Gpa {
+        Gpa::new(self.end)
     }
 
     /// Whether the span, which one entry of `level` covers, is all that the entry covers.

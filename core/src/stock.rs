@@ -1,10 +1,11 @@
 //! The frames of an address space that are in no tree, and the count of those that are.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::addr::{Hpa, PageSize};
-use crate::frame::{Frames, OutOfFrames};
-use crate::table::Table;
+use crate::frame::{Frames, OutOfFrames, Reach};
+use crate::map_error::MapError;
+use crate::table::{Blank, Table};
 
 /// Levels of tables that can be spare: all but the root's, which is 5 at most.
 const SPARE_LEVELS: usize = 4;
@@ -50,10 +51,10 @@ impl List {
     ///
     /// The list is of frames from `frames` that the caller, an address space, owns for `'s`.
     #[expect(unsafe_code, reason = "reaches frames through the allocator's pointer")]
-    unsafe fn pop<'s, A: Frames>(&mut self, frames: &'s A, level: u8) -> Option<Table<'s>> {
+    unsafe fn pop<'s, A: Frames>(&mut self, reach: Reach<'s, A>, level: u8) -> Option<Table<'s>> {
         self.count = self.count.checked_sub(1)?;
         // SAFETY: the caller promises that the frame is owned. `Stock` hands it out to be written before it is linked, or frees it.
-        let table = unsafe { Table::new(frames, self.head, level) };
+        let table = unsafe { Table::new(reach, self.head, level) };
         // Bits 11 to 0 are no part of the link: a processor may have been about to set accessed and dirty flags there.
         self.head = Hpa::new(table.slot(0).load(Ordering::Relaxed)).align_down(PageSize::Size4K);
         Some(table)
@@ -96,38 +97,89 @@ impl Stock {
         self.spare.iter().map(|list| list.count).sum::<usize>() + self.fresh.count
     }
 
+    /// How many frames of an allocator `needs` would take.
+    pub(crate) fn missing(&self, needs: &Needs) -> usize {
+        needs.0.iter().zip(&self.spare).map(|(need, list)| need.saturating_sub(list.count)).sum()
+    }
+
     /// Makes sure that `needs` can be taken, or changes nothing.
-    #[expect(unsafe_code, reason = "frees and reaches frames")]
-    pub(crate) fn reserve<A: Frames>(&mut self, needs: &Needs, frames: &A, width: u8) -> Result<(), OutOfFrames> {
+    pub(crate) fn reserve<A: Frames>(
+        &mut self,
+        needs: &Needs,
+        reach: Reach<'_, A>,
+        rules: FrameRules,
+    ) -> Result<(), MapError> {
         if needs.is_none() {
             return Ok(());
         }
-        let missing = needs.0.iter().zip(&self.spare).map(|(need, list)| need.saturating_sub(list.count)).sum();
-        while self.fresh.count < missing {
-            let Some(hpa) = allocate(frames, width) else {
-                self.free_fresh(frames);
-                return Err(OutOfFrames { count: 1 });
+        self.prepare(self.missing(needs), reach, rules)
+    }
+
+    /// A frame for a table of level 1, if there is one.
+    #[inline]
+    #[expect(unsafe_code, reason = "reaches a new frame")]
+    pub(crate) fn take_one<'s, A: Frames>(
+        &mut self,
+        reach: Reach<'s, A>,
+        rules: FrameRules,
+    ) -> Result<Blank<'s>, MapError> {
+        let [lowest, ..] = &self.spare;
+        if lowest.count > 0 || self.fresh.count > 0 {
+            return Ok(self.take(reach, 1));
+        }
+        let hpa = rules.allocate(reach.frames())?;
+        // SAFETY: the frame is ours from here on, and in no tree.
+        let table = unsafe { Table::new(reach, hpa, 1) };
+        self.tables += 1;
+        // SAFETY: it was just allocated.
+        Ok(unsafe { Blank::fresh(table) })
+    }
+
+    /// Makes sure that there are `count` frames which were never tables, or changes nothing.
+    #[expect(unsafe_code, reason = "reaches frames")]
+    pub(crate) fn prepare<A: Frames>(
+        &mut self,
+        count: usize,
+        reach: Reach<'_, A>,
+        rules: FrameRules,
+    ) -> Result<(), MapError> {
+        let before = self.fresh.count;
+        while self.fresh.count < count {
+            let hpa = match rules.allocate(reach.frames()) {
+                Ok(hpa) if self.fresh.count == 0 || hpa != self.fresh.head => hpa,
+                Ok(hpa) => {
+                    // Handed out twice. It stays where it is, and is not given back twice.
+                    self.free_fresh(before, reach);
+                    return Err(MapError::BadFrame { hpa });
+                }
+                Err(error) => {
+                    self.free_fresh(before, reach);
+                    return Err(error);
+                }
             };
             // SAFETY: the frame is ours from here on, and in no tree.
-            self.fresh.push(unsafe { Table::new(frames, hpa, 1) });
+            self.fresh.push(unsafe { Table::new(reach, hpa, 1) });
         }
         Ok(())
     }
 
     /// A frame for a table of `level`, with any content, that was [reserved](Self::reserve). The caller links it.
     #[expect(unsafe_code, reason = "reaches frames")]
-    pub(crate) fn take<'s, A: Frames>(&mut self, frames: &'s A, level: u8) -> Table<'s> {
-        let table = self.spare.get_mut(usize::from(level) - 1).and_then(|list| {
+    pub(crate) fn take<'s, A: Frames>(&mut self, reach: Reach<'s, A>, level: u8) -> Blank<'s> {
+        let spare = self.spare.get_mut(usize::from(level) - 1).and_then(|list| {
             // SAFETY: the invariants of `Stock`; `'s` is a borrow of the allocator in the space, which frees frames only in
             // `free_spare` and when it is dropped.
-            unsafe { list.pop(frames, level) }
-        });
-        let table = table.or_else(|| {
-            // SAFETY: as above.
-            unsafe { self.fresh.pop(frames, level) }
+            unsafe { list.pop(reach, level) }
         });
         self.tables += 1;
-        table.expect("as many frames were reserved as the plan counted")
+        if let Some(table) = spare {
+            return Blank::used(table);
+        }
+        // SAFETY: as above.
+        let fresh = unsafe { self.fresh.pop(reach, level) };
+        let fresh = fresh.expect("as many frames were reserved as the plan counted");
+        // SAFETY: the invariant of `fresh`: no processor has seen the frame; it is reached under the lock of the space only.
+        unsafe { Blank::fresh(fresh) }
     }
 
     /// Puts by a table that was in the tree and that no entry refers to any more.
@@ -139,46 +191,91 @@ impl Stock {
         }
     }
 
+    /// Puts by the tables of level 1 which `slots` refer to, as `table_of` says, and to which no entry of a tree refers any more.
+    #[inline]
+    pub(crate) fn put_by_all<'s>(&mut self, slots: &[AtomicU64], table_of: impl Fn(&AtomicU64) -> Option<Table<'s>>) {
+        let [lowest, ..] = &mut self.spare;
+        // A copy stays in registers.
+        let (mut head, mut count) = (lowest.head, 0);
+        for slot in slots {
+            if let Some(table) = table_of(slot) {
+                table.slot(0).store(head.get(), Ordering::Relaxed);
+                head = table.hpa();
+                count += 1;
+            }
+        }
+        lowest.head = head;
+        lowest.count += count;
+        self.tables -= count;
+    }
+
     /// Frees all frames that are in no tree, and says how many those were.
     ///
     /// # Safety
     ///
     /// No processor walks tables that were detached.
     #[expect(unsafe_code, reason = "frees frames")]
-    pub(crate) unsafe fn free_spare<A: Frames>(&mut self, frames: &A) -> usize {
-        let mut freed = self.free_fresh(frames);
+    pub(crate) unsafe fn free_spare<A: Frames>(&mut self, reach: Reach<'_, A>) -> usize {
+        let mut freed = self.free_fresh(0, reach);
         for list in &mut self.spare {
             // SAFETY: the invariants of `Stock`.
-            while let Some(table) = unsafe { list.pop(frames, 1) } {
-                // SAFETY: allocated by `reserve`, owned since, in no list any more, and walked by nobody (contract).
-                unsafe { frames.free(table.hpa(), 1) };
+            while let Some(table) = unsafe { list.pop(reach, 1) } {
+                // SAFETY: allocated by `prepare`, owned since, in no list any more, and walked by nobody (contract).
+                unsafe { reach.frames().free(table.hpa(), 1) };
                 freed += 1;
             }
         }
         freed
     }
 
-    /// Frees what was reserved and not taken.
+    /// How many frames there are that were never tables.
+    pub(crate) const fn fresh(&self) -> usize {
+        self.fresh.count
+    }
+
+    /// Frees all but `keep` of the frames that were reserved and not taken, and says how many those were.
     #[expect(unsafe_code, reason = "frees frames")]
-    pub(crate) fn free_fresh<A: Frames>(&mut self, frames: &A) -> usize {
-        let freed = self.fresh.count;
-        // SAFETY: the invariants of `Stock`.
-        while let Some(table) = unsafe { self.fresh.pop(frames, 1) } {
-            // SAFETY: allocated by `reserve`, owned since, in no list any more, and never seen by a processor.
-            unsafe { frames.free(table.hpa(), 1) };
+    pub(crate) fn free_fresh<A: Frames>(&mut self, keep: usize, reach: Reach<'_, A>) -> usize {
+        let mut freed = 0;
+        while self.fresh.count > keep {
+            // SAFETY: the invariants of `Stock`.
+            let Some(table) = (unsafe { self.fresh.pop(reach, 1) }) else { break };
+            // SAFETY: allocated by `prepare`, owned since, in no list any more, and never seen by a processor.
+            unsafe { reach.frames().free(table.hpa(), 1) };
+            freed += 1;
         }
         freed
     }
 }
 
-/// A frame whose address has at most `width` bits: more do not fit in an entry.
-#[expect(unsafe_code, reason = "gives back a frame that cannot be used")]
-pub(crate) fn allocate<A: Frames>(frames: &A, width: u8) -> Option<Hpa> {
-    let hpa = frames.allocate(1)?;
-    if hpa.get().checked_shr(u32::from(width)).unwrap_or(0) == 0 {
-        return Some(hpa);
+/// What frames must be like to be tables of a space.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameRules {
+    /// The first address that has more bits than an address in an entry.
+    pub(crate) end: Hpa,
+    /// The root, which no other frame can be.
+    pub(crate) root: Option<Hpa>,
+}
+
+impl FrameRules {
+    /// The rules where addresses in entries have `width` bits, at most 52.
+    pub(crate) const fn new(width: u8, root: Option<Hpa>) -> Self {
+        Self { end: Hpa::new(1 << width), root }
     }
-    // SAFETY: just allocated, and used by nobody.
-    unsafe { frames.free(hpa, 1) };
-    None
+
+    /// A frame that fits in an entry, and that is not the root.
+    #[expect(unsafe_code, reason = "gives back a frame that cannot be used")]
+    pub(crate) fn allocate<A: Frames>(self, frames: &A) -> Result<Hpa, MapError> {
+        let hpa = frames.allocate(1).ok_or(OutOfFrames { count: 1 })?;
+        if self.root == Some(hpa) {
+            // The allocator does not keep its contract. The frame is in use: it is not given back.
+            return Err(MapError::BadFrame { hpa });
+        }
+        if hpa.is_aligned(PageSize::Size4K) && hpa < self.end {
+            return Ok(hpa);
+        }
+        // SAFETY: just allocated, and used by nobody.
+        unsafe { frames.free(hpa, 1) };
+        Err(MapError::BadFrame { hpa })
+    }
 }

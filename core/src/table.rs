@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::addr::Hpa;
 use crate::format::{Entry, Format};
-use crate::frame::Frames;
+use crate::frame::{Frames, Reach};
 use crate::span::ENTRIES;
 
 /// In an entry that refers to a table: where the count of the entries that are used in that table starts. Hardware ignores
@@ -19,10 +19,27 @@ pub(crate) fn used(entry: u64) -> usize {
     usize::try_from((entry >> USED_SHIFT) & 0x3ff).unwrap_or(0)
 }
 
+/// Whether all entries are used in the table that `entry` refers to: of 0 to 512, only 512 has bit 9.
+#[inline]
+pub(crate) fn is_full(entry: u64) -> bool {
+    entry & (1 << (USED_SHIFT + 9)) != 0
+}
+
 /// What is to be added to an entry when `count` more entries are used in the table that it refers to.
 #[inline]
 pub(crate) fn used_field(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(0) << USED_SHIFT
+}
+
+/// The entries of a table.
+pub(crate) type Entries = [AtomicU64; ENTRIES];
+
+/// The entry at `index`, of which nine bits count.
+#[inline(always)]
+#[expect(unsafe_code, reason = "the index is masked")]
+pub(crate) fn slot(entries: &Entries, index: usize) -> &AtomicU64 {
+    // SAFETY: the index is below 512 after the mask, and there are 512 entries.
+    unsafe { entries.get_unchecked(index & (ENTRIES - 1)) }
 }
 
 /// A table of an address space.
@@ -37,7 +54,7 @@ pub(crate) fn used_field(count: usize) -> u64 {
 /// visible in program order; the orderings keep the compiler from moving them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table<'s> {
-    entries: &'s [AtomicU64; ENTRIES],
+    entries: &'s Entries,
     hpa: Hpa,
     level: u8,
 }
@@ -50,6 +67,8 @@ pub(crate) enum Node<'s> {
     Leaf(u64),
     /// A table, with the entry.
     Table(Table<'s>, u64),
+    /// An entry that the processor refuses.
+    Invalid(u64),
 }
 
 impl<'s> Table<'s> {
@@ -57,19 +76,35 @@ impl<'s> Table<'s> {
     ///
     /// # Safety
     ///
-    /// - For all of `'s`, `hpa` is a frame from `frames` that the caller, an address space, owns.
+    /// - For all of `'s`, `hpa` is a frame from the allocator of `reach` that the caller, an address space, owns.
     /// - It is a table of `level` that fulfils the invariants, or the caller writes all entries before it links the table.
-    #[inline]
+    #[inline(always)]
     #[expect(unsafe_code, reason = "reaches a table through the allocator's pointer")]
-    pub(crate) unsafe fn new<A: Frames>(frames: &'s A, hpa: Hpa, level: u8) -> Self {
-        // SAFETY: `Frames` promises that `pointer` is `Some` for a frame that is allocated, which `hpa` is.
-        let pointer = unsafe { frames.pointer(hpa).unwrap_unchecked() };
-        debug_assert!(pointer.cast::<[AtomicU64; ENTRIES]>().is_aligned(), "host paging keeps the low 12 bits");
+    pub(crate) unsafe fn new<A: Frames>(reach: Reach<'s, A>, hpa: Hpa, level: u8) -> Self {
+        // SAFETY: the caller promises that the space owns the frame.
+        let entries = unsafe { Self::entries_at(reach, hpa) };
+        Self { entries, hpa, level }
+    }
+
+    /// The entries of a table at `hpa`.
+    ///
+    /// # Safety
+    ///
+    /// For all of `'s`, `hpa` is a frame from the allocator of `reach` that the caller, an address space, owns.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "reaches a table through the allocator's pointer")]
+    pub(crate) unsafe fn entries_at<A: Frames>(reach: Reach<'s, A>, hpa: Hpa) -> &'s Entries {
+        // SAFETY: the caller promises that the frame is allocated.
+        let pointer = unsafe { reach.pointer(hpa) };
+        debug_assert!(pointer.cast::<Entries>().is_aligned(), "host paging keeps the low 12 bits");
         // SAFETY: `Frames` promises that the 4096 bytes are valid for reads and writes until the frame is freed, that is for
         // `'s`; the pointer is aligned since `hpa` is, and paging does not translate bits 11 to 0. Atomics may be shared with
         // processors, and any bytes are a value of them.
-        let entries = unsafe { pointer.cast().as_ref() };
-        Self { entries, hpa, level }
+        unsafe { pointer.cast().as_ref() }
+    }
+
+    pub(crate) const fn entries(self) -> &'s Entries {
+        self.entries
     }
 
     pub(crate) const fn hpa(self) -> Hpa {
@@ -80,12 +115,22 @@ impl<'s> Table<'s> {
         self.level
     }
 
+    /// The same table, to tell the compiler its level.
+    ///
+    /// # Safety
+    ///
+    /// It is of `level`.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "trusts the caller with an invariant")]
+    pub(crate) unsafe fn of_level(self, level: u8) -> Self {
+        debug_assert_eq!(self.level, level);
+        Self { level, ..self }
+    }
+
     /// The entry at `index`, which is below 512.
-    #[inline]
-    #[expect(unsafe_code, reason = "the index is masked")]
+    #[inline(always)]
     pub(crate) fn slot(self, index: usize) -> &'s AtomicU64 {
-        // SAFETY: the index is below 512 after the mask, and there are 512 entries.
-        unsafe { self.entries.get_unchecked(index & (ENTRIES - 1)) }
+        slot(self.entries, index)
     }
 
     /// The entries with these indices, which are at most 512.
@@ -97,18 +142,47 @@ impl<'s> Table<'s> {
 
     /// What the entry at `index` is.
     #[inline]
-    pub(crate) fn node<F: Format, A: Frames>(self, format: &F, frames: &'s A, index: usize) -> Node<'s> {
+    pub(crate) fn node<F: Format, A: Frames>(self, format: &F, reach: Reach<'s, A>, index: usize) -> Node<'s> {
         let entry = self.slot(index).load(Ordering::Relaxed);
+        if let Some(table) = self.follow(format, reach, entry) {
+            return Node::Table(table, entry);
+        }
         match format.classify(entry, self.level) {
             Entry::Absent => Node::Absent,
+            Entry::Invalid => Node::Invalid(entry),
             Entry::Leaf { .. } => Node::Leaf(entry),
             Entry::Table(hpa) => {
                 // SAFETY: `hpa` is from an entry of this table.
                 #[expect(unsafe_code, reason = "follows an entry")]
-                let table = unsafe { self.below(frames, hpa) };
+                let table = unsafe { self.below(reach, hpa) };
                 Node::Table(table, entry)
             }
         }
+    }
+
+    /// The table that `entry`, just read from this table, refers to, where [`Format::follow`] shows it.
+    #[inline(always)]
+    pub(crate) fn follow<F: Format, A: Frames>(self, format: &F, reach: Reach<'s, A>, entry: u64) -> Option<Self> {
+        if self.level < 2 {
+            return None;
+        }
+        let hpa = format.follow(entry, self.level)?;
+        // SAFETY: the format says that the entry, which is of this table, is `Entry::Table` of `hpa`.
+        #[expect(unsafe_code, reason = "follows an entry")]
+        let table = unsafe { self.below(reach, hpa) };
+        Some(table)
+    }
+
+    /// The table that `entry`, just read from this table, refers to, if it is one.
+    #[cold]
+    pub(crate) fn below_entry<F: Format, A: Frames>(self, format: &F, reach: Reach<'s, A>, entry: u64) -> Option<Self> {
+        let Entry::Table(hpa) = format.classify(entry, self.level) else {
+            return None;
+        };
+        // SAFETY: the entry is of this table.
+        #[expect(unsafe_code, reason = "follows an entry")]
+        let table = unsafe { self.below(reach, hpa) };
+        Some(table)
     }
 
     /// The table at `hpa`, to which an entry of this table refers.
@@ -116,21 +190,107 @@ impl<'s> Table<'s> {
     /// # Safety
     ///
     /// An entry of this table is [`Entry::Table`] of `hpa`.
-    #[inline]
+    #[inline(always)]
     #[expect(unsafe_code, reason = "follows an entry")]
-    pub(crate) unsafe fn below<A: Frames>(self, frames: &'s A, hpa: Hpa) -> Self {
+    pub(crate) unsafe fn below<A: Frames>(self, reach: Reach<'s, A>, hpa: Hpa) -> Self {
         // SAFETY: the invariants of `self`: the entry refers to a table of the next lower level that the space owns. It is
         // detached or freed under the lock of the space only, which whoever holds a `Table` holds.
-        unsafe { Table::new(frames, hpa, self.level - 1) }
+        unsafe { Table::new(reach, hpa, self.level - 1) }
     }
 
-    /// Stores `entry`, `entry + step`, `entry + 2 * step`, ... at these indices.
+    /// Stores `entry`, `entry + STEP`, `entry + 2 * STEP`, ... at these indices.
     #[inline]
-    pub(crate) fn fill(self, indices: Range<usize>, entry: u64, step: u64) {
-        let mut entry = entry;
-        for slot in self.slots(indices) {
-            slot.store(entry, Ordering::Relaxed);
-            entry = entry.wrapping_add(step);
+    pub(crate) fn fill<const STEP: u64>(self, indices: Range<usize>, entry: u64) {
+        store_each::<STEP>(self.slots(indices), entry, |slot, entry| slot.store(entry, Ordering::Relaxed));
+    }
+
+    /// Stores no entries at these indices.
+    #[inline]
+    pub(crate) fn clear(self, indices: Range<usize>) {
+        self.fill::<0>(indices, 0);
+    }
+}
+
+/// Calls `store` with `entry`, `entry + STEP`, `entry + 2 * STEP`, ... for the slots: sixteen at a time, whose distances from the
+/// first are constants.
+#[inline]
+fn store_each<const STEP: u64>(slots: &[AtomicU64], entry: u64, store: impl Fn(&AtomicU64, u64)) {
+    let (groups, rest) = slots.as_chunks::<16>();
+    let mut entry = entry;
+    for group in groups {
+        for (slot, nth) in group.iter().zip(0..) {
+            store(slot, entry.wrapping_add(STEP * nth));
         }
+        entry = entry.wrapping_add(STEP * 16);
+    }
+    for slot in rest {
+        store(slot, entry);
+        entry = entry.wrapping_add(STEP);
+    }
+}
+
+/// A frame that is to be a table, and to which no entry refers yet.
+///
+/// Invariant: if `is_fresh`, no processor has seen the frame since it was allocated; no other thread uses it, under the lock of the
+/// space.
+#[derive(Debug)]
+pub(crate) struct Blank<'s> {
+    table: Table<'s>,
+    is_fresh: bool,
+}
+
+impl<'s> Blank<'s> {
+    /// A frame that was a table of the same level before.
+    pub(crate) const fn used(table: Table<'s>) -> Self {
+        Self { table, is_fresh: false }
+    }
+
+    /// A frame just allocated.
+    ///
+    /// # Safety
+    ///
+    /// No processor has seen the frame since it was allocated, and nobody else uses it before it is linked.
+    #[expect(unsafe_code, reason = "the caller's promise")]
+    pub(crate) const unsafe fn fresh(table: Table<'s>) -> Self {
+        Self { table, is_fresh: true }
+    }
+
+    /// Stores `entry`, `entry + STEP`, `entry + 2 * STEP`, ... at these indices.
+    #[inline]
+    #[expect(unsafe_code, reason = "plain stores, which the compiler may widen")]
+    pub(crate) fn fill<const STEP: u64>(&self, indices: Range<usize>, entry: u64) {
+        if !self.is_fresh {
+            return self.table.fill::<STEP>(indices, entry);
+        }
+        // SAFETY: the pointer is that of an atomic of the table, and by the invariant nobody reads or writes it meanwhile.
+        store_each::<STEP>(self.table.slots(indices), entry, |slot, entry| unsafe { slot.as_ptr().write(entry) });
+    }
+
+    /// Stores no entries at these indices.
+    #[inline]
+    #[expect(unsafe_code, reason = "plain stores, which the compiler may widen")]
+    pub(crate) fn clear(&self, indices: Range<usize>) {
+        if !self.is_fresh {
+            return self.table.clear(indices);
+        }
+        for slot in self.table.slots(indices) {
+            // SAFETY: as in `fill`.
+            unsafe { slot.as_ptr().write(0) };
+        }
+    }
+
+    /// The level that the table will have.
+    pub(crate) const fn level(&self) -> u8 {
+        self.table.level
+    }
+
+    /// The entry at `index`, to store one more entry before the table is linked.
+    pub(crate) fn slot(&self, index: usize) -> &'s AtomicU64 {
+        self.table.slot(index)
+    }
+
+    /// The table, all of whose entries are written, to be linked.
+    pub(crate) const fn table(self) -> Table<'s> {
+        self.table
     }
 }

@@ -1,57 +1,95 @@
-//! Walks of the whole tree: to the entry that translates an address, to the table that covers a range, and to the end.
+//! Walks of the tree: to the entry that translates an address, to the table that covers a range, over all leaves, and to the end.
 
+use core::ops::ControlFlow;
 use core::sync::atomic::Ordering;
 
-use crate::addr::{Gpa, PageSize};
+use crate::access::Access;
+use crate::addr::{Gpa, Hpa, PageSize};
 use crate::format::{Entry, Format};
-use crate::frame::Frames;
-use crate::mapping::Translation;
-use crate::span::{ENTRIES, Span, index};
+use crate::frame::{Frames, Reach};
+use crate::map_error::MapError;
+use crate::mapping::{MemoryType, Translation};
+use crate::span::{ENTRIES, Span, index, shift};
 use crate::table::{Node, Table};
 
-/// What `gpa`, which the tables can translate, is mapped to.
-pub(crate) fn translate<F: Format, A: Frames>(
+/// What `gpa`, which `table` can translate, is mapped to.
+pub(crate) fn lookup<F: Format, A: Frames>(
     format: &F,
-    frames: &A,
-    root: Table<'_>,
+    reach: Reach<'_, A>,
+    table: Table<'_>,
     gpa: Gpa,
-) -> Option<Translation> {
-    let mut table = root;
+) -> Result<Translation, MapError> {
+    let mut table = table;
     loop {
-        let entry = table.slot(index(gpa, table.level())).load(Ordering::Relaxed);
-        match format.classify(entry, table.level()) {
-            Entry::Absent => return None,
-            Entry::Table(hpa) => {
-                // SAFETY: `hpa` is from an entry of `table`.
-                #[expect(unsafe_code, reason = "follows an entry")]
-                let below = unsafe { table.below(frames, hpa) };
-                table = below;
-            }
-            Entry::Leaf { hpa, access, memory_type } => {
-                let size = PageSize::of_level(table.level())?;
-                let hpa = hpa.checked_add(gpa.page_offset(size))?;
-                return Some(Translation { hpa, size, access, memory_type });
-            }
+        let level = table.level();
+        let entry = table.slot(index(gpa, level)).load(Ordering::Relaxed);
+        if let Some(next) = table.follow(format, reach, entry).or_else(|| table.below_entry(format, reach, entry)) {
+            table = next;
+            continue;
         }
+        return translation(format, entry, level, gpa).ok_or(match format.classify(entry, level) {
+            Entry::Absent => MapError::NotMapped { gpa },
+            _ => MapError::InvalidEntry { gpa, level, entry },
+        });
     }
 }
 
-/// The lowest table that covers all of `span`, and the table and index of the entry that refers to it.
+/// Where `gpa` is in the page at `hpa`.
+#[inline(always)]
+pub(crate) fn in_page(gpa: Gpa, hpa: Hpa, size: PageSize, access: Access, memory_type: MemoryType) -> Translation {
+    // The address of a page is a multiple of its size.
+    let hpa = Hpa::new(hpa.get() | gpa.page_offset(size));
+    Translation { hpa, size, access, memory_type }
+}
+
+/// What `gpa` is mapped to, if `entry` of `level`, which translates it, is a leaf.
+pub(crate) fn translation<F: Format>(format: &F, entry: u64, level: u8, gpa: Gpa) -> Option<Translation> {
+    let Entry::Leaf { hpa, access, memory_type } = format.classify(entry, level) else {
+        return None;
+    };
+    let size = PageSize::of_level(level)?;
+    Some(in_page(gpa, hpa, size, access, memory_type))
+}
+
+/// A low table that covers all of `span`, the lowest that few bits of the entries lead to, and the table and index of the entry that refers to it.
 pub(crate) fn descend<'s, F: Format, A: Frames>(
     format: &F,
-    frames: &'s A,
+    reach: Reach<'s, A>,
     root: Table<'s>,
     span: Span,
 ) -> (Table<'s>, Option<(Table<'s>, usize)>) {
+    // Bits in which the first and the last address differ.
+    let differs = span.start().get() ^ (span.end().get() - 1);
     let mut found = (root, None);
-    while found.0.level() > 1 && span.entries(found.0.level()) == 1 {
+    while found.0.level() > 1 && differs >> shift(found.0.level()) == 0 {
         let at = span.index(found.0.level());
-        let Node::Table(next, _) = found.0.node(format, frames, at) else {
+        let entry = found.0.slot(at).load(Ordering::Relaxed);
+        let Some(next) = found.0.follow(format, reach, entry) else {
             break;
         };
         found = (next, Some((found.0, at)));
     }
     found
+}
+
+/// Calls `visit` for each entry in ascending order that is a page, or invalid, and translates a part of `span`, which is inside
+/// what `table` covers, until it breaks: with that part, the level, and the entry.
+pub(crate) fn leaves<F: Format, A: Frames>(
+    format: &F,
+    reach: Reach<'_, A>,
+    table: Table<'_>,
+    span: Span,
+    visit: &mut impl FnMut(Span, u8, u64) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let level = table.level();
+    for piece in span.pieces(level) {
+        match table.node(format, reach, piece.index(level)) {
+            Node::Absent => {}
+            Node::Table(next, _) => leaves(format, reach, next, piece, visit)?,
+            Node::Leaf(entry) | Node::Invalid(entry) => visit(piece, level, entry)?,
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// Frees the table and all below it.
@@ -60,15 +98,15 @@ pub(crate) fn descend<'s, F: Format, A: Frames>(
 ///
 /// Nothing uses the tables any more, neither the caller nor a processor.
 #[expect(unsafe_code, reason = "frees tables")]
-pub(crate) unsafe fn free<F: Format, A: Frames>(format: &F, frames: &A, table: Table<'_>) {
+pub(crate) unsafe fn free<F: Format, A: Frames>(format: &F, reach: Reach<'_, A>, table: Table<'_>) {
     if table.level() > 1 {
         for at in 0..ENTRIES {
-            if let Node::Table(next, _) = table.node(format, frames, at) {
+            if let Node::Table(next, _) = table.node(format, reach, at) {
                 // SAFETY: what the caller promises of `table` and all below it holds for this part.
-                unsafe { free(format, frames, next) };
+                unsafe { free(format, reach, next) };
             }
         }
     }
     // SAFETY: the invariants of `Table`: the frame is allocated, and referred to by one entry, so it is freed once; nobody uses it.
-    unsafe { frames.free(table.hpa(), 1) };
+    unsafe { reach.frames().free(table.hpa(), 1) };
 }

@@ -1,5 +1,6 @@
 //! Extended page tables as a format of the walk.
 
+use static_assertions::const_assert_eq;
 use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
 
 use crate::capabilities::EptCapabilities;
@@ -31,7 +32,38 @@ pub struct EptFormat {
     address_width: u8,
     levels: u8,
     is_accessed_dirty_enabled: bool,
+    /// Bits 51:12 from the address width on: reserved in each entry that is present.
+    reserved: u64,
+    /// What [`Format::follow`] and [`Format::page`] look at: `reserved`, and bits 7:0.
+    looked_at: u64,
+    /// Bit `n`: a page may have `n` in bits 5:0, the access and the memory type.
+    pages: u64,
 }
+
+/// Bits 2:0: READ, WRITE and EXECUTE.
+const ACCESS: u64 = 7;
+/// Bits 5:3 of a page.
+const MEMORY_TYPE: u64 = 7 << 3;
+/// Bits 5:0 of a page of write-back memory with every access.
+const USUAL_PAGE: u64 = ACCESS | 6 << 3;
+/// Bit 7.
+const LARGE: u64 = 1 << 7;
+/// Bits 7:3, which are reserved in an entry that refers to a table.
+const TABLE_RESERVED: u64 = 0xf8;
+/// Bits 9:8: ACCESSED and DIRTY.
+const FLAGS: u64 = 3 << 8;
+/// Bits 51:12.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+const_assert_eq!(EptEntry::new().with_access(Access::ALL).into_bits(), ACCESS);
+const_assert_eq!(EptEntry::new().with_memory_type_encoding(7).into_bits(), MEMORY_TYPE);
+const_assert_eq!(
+    EptEntry::new().with_access(Access::ALL).with_memory_type(MemoryType::WriteBack).into_bits(),
+    USUAL_PAGE
+);
+const_assert_eq!(EptEntry::new().with_large(true).into_bits(), LARGE);
+const_assert_eq!(EptEntry::new().with_accessed(true).with_dirty(true).into_bits(), FLAGS);
+const_assert_eq!(EptEntry::new().with_hpa(Hpa::new(u64::MAX)).into_bits(), ADDRESS);
 
 impl EptFormat {
     /// The format with 4 levels, on a processor with these `capabilities` and physical addresses of `address_width` bits.
@@ -50,7 +82,18 @@ impl EptFormat {
         if address_width < 32 || address_width > 52 {
             return Err(EptUnsupported::AddressWidth { width: address_width });
         }
-        Ok(Self { capabilities, address_width, levels: 4, is_accessed_dirty_enabled: false })
+        let reserved = ADDRESS & !((1 << address_width) - 1);
+        let looked_at = ACCESS | TABLE_RESERVED | reserved;
+        let pages = valid_pages(capabilities.execute_only());
+        Ok(Self {
+            capabilities,
+            address_width,
+            levels: 4,
+            is_accessed_dirty_enabled: false,
+            reserved,
+            looked_at,
+            pages,
+        })
     }
 
     /// The same with 5 levels.
@@ -92,17 +135,48 @@ impl EptFormat {
     }
 }
 
+/// The values of bits 5:0 that a page may have, as a set.
+///
+/// Intel SDM vol. 3, section 31.3.3.1, "EPT Misconfigurations".
+const fn valid_pages(has_execute_only: bool) -> u64 {
+    let mut pages = 0;
+    let mut bits = 0;
+    while bits < 64 {
+        let entry = EptEntry::from_bits(bits);
+        let is_readable = entry.read() || !entry.write() && entry.execute() && has_execute_only;
+        if is_readable && entry.memory_type().is_some() {
+            pages |= 1 << bits;
+        }
+        bits += 1;
+    }
+    pages
+}
+
+impl EptFormat {
+    /// Whether bits 5:0 of `entry` are those of a page that the processor accepts.
+    #[inline]
+    const fn has_valid_page_bits(&self, entry: u64) -> bool {
+        (self.pages >> (entry & (ACCESS | MEMORY_TYPE))) & 1 != 0
+    }
+}
+
 // SAFETY: by the tables that `EptEntry` cites. A leaf has READ, WRITE and EXECUTE (bits 2:0) as `access` says, an address in
 // bits 51:12 and LARGE at levels 2 and 3 only. An entry for a table has R, W, X and the address, with bits 7:3 clear; bits 61:52
 // are ignored there. An entry whose bits 2:0 are clear is not present ("if bits 2:0 are all 0"; bit 10 counts too with
 // mode-based execute control, and is clear). `split` keeps all bits of the leaf and takes LARGE away at level 1; bits 29:12 or
-// 20:12 were clear. `access_mask` is bits 2:0. `classify` looks at bits 2:0, 5:3, 7 and 51:12 only. `new` checks the width.
+// 20:12 were clear. `access_mask` is bits 2:0, `memory_type_mask` bits 5:3, `flags_mask` bits 9:8. `classify` and `follow` look at
+// bits 2:0, 5:3, 7, 6 in an entry for a table, and 51:12; of what `leaf` and `table` return they find nothing reserved, since the
+// walk asks for no address beyond the width and for no page that the processor lacks. `follow` is `Some` only with bits 2:0 all
+// 1, 7:3 all 0, and no bit of the address reserved, which `classify` reports as a table; `page` only with bits 5:0 of a page
+// that has every access and write-back memory, and the same others. `new` checks the width.
 #[expect(unsafe_code, reason = "the walk trusts the format")]
 unsafe impl Format for EptFormat {
+    #[inline]
     fn levels(&self) -> u8 {
         self.levels
     }
 
+    #[inline]
     fn largest_page(&self) -> PageSize {
         if !self.capabilities.pages_2m() {
             PageSize::Size4K
@@ -113,48 +187,80 @@ unsafe impl Format for EptFormat {
         }
     }
 
+    #[inline]
     fn address_width(&self) -> u8 {
         self.address_width
     }
 
+    #[inline]
     fn leaf(&self, hpa: Hpa, size: PageSize, access: Access, memory_type: MemoryType) -> Result<u64, Unsupported> {
-        let bits = self.access_bits(access)?;
-        if memory_type == MemoryType::UncacheableMinus {
-            return Err(Unsupported::MemoryType { memory_type });
-        }
-        let entry = EptEntry::from_bits(bits).with_memory_type(memory_type).with_large(size != PageSize::Size4K);
-        Ok(entry.with_hpa(hpa).into_bits())
+        let bits = self.access_bits(access)? | self.memory_type_bits(memory_type, size)?;
+        Ok(bits | if size == PageSize::Size4K { 0 } else { LARGE } | hpa.get() & ADDRESS)
     }
 
     #[inline]
     fn table(&self, hpa: Hpa) -> u64 {
-        EptEntry::new().with_access(Access::ALL).with_hpa(hpa).into_bits()
+        ACCESS | hpa.get() & ADDRESS
     }
 
     #[inline]
     fn classify(&self, entry: u64, level: u8) -> Entry {
-        let entry = EptEntry::from_bits(entry);
-        if entry.access() == Access::NONE {
-            return Entry::Absent;
+        let bits = EptEntry::from_bits(entry);
+        // Bits 5:3 are clear in an entry for a table, so that only the access counts there.
+        if !self.has_valid_page_bits(entry) || entry & self.reserved != 0 {
+            return if bits.access() == Access::NONE { Entry::Absent } else { Entry::Invalid };
         }
-        if level > 3 || level > 1 && !entry.large() {
-            return Entry::Table(entry.hpa());
+        let size = PageSize::of_level(level).filter(|size| *size == PageSize::Size4K || bits.large());
+        let Some(size) = size else {
+            return if entry & TABLE_RESERVED == 0 { Entry::Table(bits.hpa()) } else { Entry::Invalid };
+        };
+        if size != PageSize::Size4K && (!bits.hpa().is_aligned(size) || size > self.largest_page()) {
+            return Entry::Invalid;
         }
-        match entry.memory_type() {
-            Some(memory_type) => Entry::Leaf { hpa: entry.hpa(), access: entry.access(), memory_type },
-            // A misconfiguration: SDM section 31.3.3.1, "EPT Misconfigurations".
-            None => Entry::Absent,
-        }
+        // With valid bits there always is one.
+        let memory_type = bits.memory_type().unwrap_or(MemoryType::Uncacheable);
+        Entry::Leaf { hpa: bits.hpa(), access: bits.access(), memory_type }
     }
 
+    #[inline]
+    fn follow(&self, entry: u64, _level: u8) -> Option<Hpa> {
+        let differs = (entry ^ ACCESS) & self.looked_at;
+        if differs == 0 { Some(Hpa::new(entry & ADDRESS)) } else { None }
+    }
+
+    #[inline]
+    fn page(&self, entry: u64) -> Option<(Hpa, Access, MemoryType)> {
+        // The same bits as in `follow`.
+        let differs = (entry ^ USUAL_PAGE) & self.looked_at;
+        if differs == 0 { Some((Hpa::new(entry & ADDRESS), Access::ALL, MemoryType::WriteBack)) } else { None }
+    }
+
+    #[inline]
     fn split(&self, entry: u64, level: u8) -> u64 {
         EptEntry::from_bits(entry).with_large(level > 2).into_bits()
     }
 
-    fn access_mask(&self) -> u64 {
-        EptEntry::new().with_access(Access::ALL).into_bits()
+    fn memory_type_mask(&self, _size: PageSize) -> u64 {
+        MEMORY_TYPE
     }
 
+    #[inline]
+    fn memory_type_bits(&self, memory_type: MemoryType, _size: PageSize) -> Result<u64, Unsupported> {
+        if memory_type == MemoryType::UncacheableMinus {
+            return Err(Unsupported::MemoryType { memory_type });
+        }
+        Ok(u64::from(memory_type.encoding()) << 3)
+    }
+
+    fn flags_mask(&self) -> u64 {
+        FLAGS
+    }
+
+    fn access_mask(&self) -> u64 {
+        ACCESS
+    }
+
+    #[inline]
     fn access_bits(&self, access: Access) -> Result<u64, Unsupported> {
         if access == Access::NONE {
             return Err(Unsupported::NoAccess);
@@ -168,7 +274,8 @@ unsafe impl Format for EptFormat {
                 return Err(Unsupported::ExecuteOnly { access });
             }
         }
-        Ok(EptEntry::new().with_access(access).into_bits())
+        // The bits of `Access` are those of the entry.
+        Ok(u64::from(access.bits()))
     }
 }
 

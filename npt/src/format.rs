@@ -1,5 +1,6 @@
 //! Nested page tables as a format of the walk.
 
+use static_assertions::const_assert_eq;
 use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
 
 use crate::entry::{LARGE_PAT, NptEntry};
@@ -31,7 +32,51 @@ pub struct NptFormat {
     levels: u8,
     largest_page: PageSize,
     has_no_execute: bool,
+    /// What a 4 KiB page of each memory type has in bits 7:3, one byte for each encoding, [`NO_INDEX`] if the PAT has it nowhere.
+    small_types: u64,
+    /// Bit `n`: a 4 KiB page may have `n` in bits 7:3, because the PAT has a memory type there.
+    small_pages: u32,
+    /// The memory type at index 0 of the PAT.
+    first_type: Option<MemoryType>,
+    /// Bits 51:12 from the address width on, and NX without EFER.NXE: reserved in each entry that is present.
+    reserved: u64,
+    /// What [`Format::follow`] and [`Format::page`] look at: `reserved`, NX, and bits 8:7 and 4:0.
+    looked_at: u64,
 }
+
+/// Bits 2:0: P, R/W and U/S.
+const ACCESS: u64 = 7;
+/// Bits 2 and 0: U/S and P.
+const PAGE: u64 = 5;
+/// Bit 1: R/W.
+const WRITABLE: u64 = 1 << 1;
+/// Bit 7: PS.
+const LARGE: u64 = 1 << 7;
+/// Bits 4:3: PCD and PWT.
+const CACHING: u64 = 3 << 3;
+/// Bits 6:5: D and A.
+const FLAGS: u64 = 3 << 5;
+/// Bits 8:7: G and PS, which are reserved at levels 4 and 5.
+const HIGH_RESERVED: u64 = 3 << 7;
+/// Bit 7: PAT of a 4 KiB page.
+const SMALL_PAT: u64 = 1 << 7;
+/// What no page has in bits 7:3.
+const NO_INDEX: u64 = 0xff;
+/// Bit 63: NX.
+const NO_EXECUTE: u64 = 1 << 63;
+/// Bits 51:12.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+const_assert_eq!(NptEntry::new().with_present(true).with_writable(true).with_user(true).into_bits(), ACCESS);
+const_assert_eq!(NptEntry::new().with_present(true).with_user(true).into_bits(), PAGE);
+const_assert_eq!(NptEntry::new().with_writable(true).into_bits(), WRITABLE);
+const_assert_eq!(LARGE, SMALL_PAT);
+const_assert_eq!(NptEntry::new().with_pwt(true).with_pcd(true).into_bits(), CACHING);
+const_assert_eq!(NptEntry::new().with_accessed(true).with_dirty(true).into_bits(), FLAGS);
+const_assert_eq!(NptEntry::new().with_page_size_or_pat(true).with_global(true).into_bits(), HIGH_RESERVED);
+const_assert_eq!(NptEntry::new().with_page_size_or_pat(true).into_bits(), SMALL_PAT);
+const_assert_eq!(NptEntry::new().with_no_execute(true).into_bits(), NO_EXECUTE);
+const_assert_eq!(NptEntry::new().with_hpa(Hpa::new(u64::MAX)).into_bits(), ADDRESS);
 
 impl NptFormat {
     /// The format with 4 levels and pages up to 2 MiB, on a host with this PAT and physical addresses of `address_width` bits.
@@ -43,7 +88,19 @@ impl NptFormat {
         if address_width < 32 || address_width > 52 {
             return Err(NptUnsupported::AddressWidth { width: address_width });
         }
-        Ok(Self { pat, address_width, levels: 4, largest_page: PageSize::Size2M, has_no_execute: false })
+        let reserved = ADDRESS & !((1 << address_width) - 1);
+        Ok(Self {
+            pat,
+            address_width,
+            levels: 4,
+            largest_page: PageSize::Size2M,
+            has_no_execute: false,
+            small_types: small_types(pat),
+            small_pages: valid_small_pages(pat),
+            first_type: pat.memory_type(0),
+            reserved: reserved | NO_EXECUTE,
+            looked_at: ACCESS | CACHING | HIGH_RESERVED | NO_EXECUTE | reserved,
+        })
     }
 
     /// The same with 1 GiB pages, which the processor must have.
@@ -60,7 +117,7 @@ impl NptFormat {
     /// AMD APM vol. 2, section 5.6.1, "No Execute (NX) Bit".
     #[must_use]
     pub const fn with_no_execute(self) -> Self {
-        Self { has_no_execute: true, ..self }
+        Self { has_no_execute: true, reserved: self.reserved & !NO_EXECUTE, ..self }
     }
 
     /// The same with 5 levels.
@@ -87,62 +144,129 @@ impl NptFormat {
     }
 }
 
+/// What a 4 KiB page of each memory type has in bits 7:3, one byte for each encoding, [`NO_INDEX`] if `pat` has it nowhere.
+const fn small_types(pat: Pat) -> u64 {
+    let mut types = u64::MAX;
+    let mut pages = [0, 0x08, 0x10, 0x18, 0x80, 0x88, 0x90, 0x98].as_slice();
+    let mut index = 8;
+    // Downwards, so that the first index stays.
+    while let [rest @ .., bits] = pages {
+        pages = rest;
+        index -= 1;
+        if let Some(memory_type) = pat.memory_type(index) {
+            let shift = 8 * memory_type.encoding();
+            types = types & !(NO_INDEX << shift) | *bits << shift;
+        }
+    }
+    types
+}
+
+/// The values of bits 7:3 that a 4 KiB page may have, as a set.
+const fn valid_small_pages(pat: Pat) -> u32 {
+    let mut pages = 0;
+    let mut bits = 0;
+    while bits < 32 {
+        // PWT and PCD are bits 0 and 1 here, A and D are bits 2 and 3, PAT is bit 4.
+        let index = bits & 3 | (bits >> 2) & 4;
+        if pat.memory_type(index).is_some() {
+            pages |= 1 << bits;
+        }
+        bits += 1;
+    }
+    pages
+}
+
 // SAFETY: by the sections that `NptEntry` cites. A leaf is present and for users, writable and executable as `access` says, with
 // an address in bits 51:12, below which PAT (bit 12) is the only bit of a large page, and PS at levels 2 and 3. An entry for a
 // table has P, R/W, U/S and the address; bits 62:52 are available to software there. An entry whose bit 0 is clear is not present.
 // `split` moves PAT from bit 12 to bit 7 at level 1 and else keeps the leaf. `access_mask` is R/W and NX, and NX is left alone
-// where the host has none. `classify` looks at bits 0, 1, 2, 63, the PAT index, PS and the address only. `new` checks the width.
+// where the host has none. `memory_type_mask` is PWT, PCD, and PAT where the size has it; `flags_mask` is A and D. `classify` and
+// `follow` look at bits 0, 1, 2, 63, the PAT index, PS, G at levels 4 and 5, and the address only; of what `leaf` and `table` return
+// they find nothing reserved, since the walk asks for no address beyond the width and for no page that the processor lacks.
+// `follow` is `Some` only with bits 2:0 all 1, bits 8:7, 4:3 and NX 0, and no bit of the address reserved, which `classify` reports
+// as a table at levels 2 and more; `page` looks at the same bits, which are those of a page with every access and PAT index 0.
+// `new` checks the width.
 #[expect(unsafe_code, reason = "the walk trusts the format")]
 unsafe impl Format for NptFormat {
+    #[inline]
     fn levels(&self) -> u8 {
         self.levels
     }
 
+    #[inline]
     fn largest_page(&self) -> PageSize {
         self.largest_page
     }
 
+    #[inline]
     fn address_width(&self) -> u8 {
         self.address_width
     }
 
+    #[inline]
     fn leaf(&self, hpa: Hpa, size: PageSize, access: Access, memory_type: MemoryType) -> Result<u64, Unsupported> {
-        let bits = self.access_bits(access)?;
-        let index = self.pat.index_of(memory_type).ok_or(Unsupported::MemoryType { memory_type })?;
-        let (is_large, has_pat) = (size != PageSize::Size4K, index & 4 != 0);
-        let entry = NptEntry::from_bits(bits)
-            .with_present(true)
-            .with_user(true)
-            .with_pwt(index & 1 != 0)
-            .with_pcd(index & 2 != 0)
-            .with_page_size_or_pat(is_large || has_pat)
-            .with_hpa(hpa.align_down(size));
-        Ok(entry.into_bits() | if is_large && has_pat { LARGE_PAT } else { 0 })
+        let bits = self.access_bits(access)? | self.memory_type_bits(memory_type, size)?;
+        let is_large = size != PageSize::Size4K;
+        let large = if is_large { LARGE } else { 0 };
+        Ok(PAGE | large | bits | hpa.align_down(size).get() & ADDRESS)
     }
 
     #[inline]
     fn table(&self, hpa: Hpa) -> u64 {
-        NptEntry::new().with_present(true).with_writable(true).with_user(true).with_hpa(hpa).into_bits()
+        ACCESS | hpa.get() & ADDRESS
     }
 
     #[inline]
     fn classify(&self, entry: u64, level: u8) -> Entry {
-        let entry = NptEntry::from_bits(entry);
-        if !entry.present() {
+        let bits = NptEntry::from_bits(entry);
+        if !bits.present() {
             return Entry::Absent;
         }
-        if level > 3 || level > 1 && !entry.page_size_or_pat() {
-            return Entry::Table(entry.hpa());
+        if entry & self.reserved != 0 {
+            return Entry::Invalid;
         }
-        let is_large = level > 1;
-        let hpa = if is_large { entry.hpa().align_down(PageSize::Size2M) } else { entry.hpa() };
-        match self.pat.memory_type(entry.pat_index(is_large)) {
-            Some(memory_type) => Entry::Leaf { hpa, access: entry.access(), memory_type },
-            // No format of this PAT writes it.
-            None => Entry::Absent,
+        let Some(size) = PageSize::of_level(level) else {
+            return if entry & HIGH_RESERVED == 0 { Entry::Table(bits.hpa()) } else { Entry::Invalid };
+        };
+        let is_large = size != PageSize::Size4K;
+        let memory_type = self.pat.memory_type(bits.pat_index(is_large));
+        let hpa = if is_large {
+            if !bits.page_size_or_pat() {
+                return Entry::Table(bits.hpa());
+            }
+            let hpa = Hpa::new(bits.hpa().get() & !LARGE_PAT);
+            if !hpa.is_aligned(size) || size > self.largest_page || memory_type.is_none() {
+                return Entry::Invalid;
+            }
+            hpa
+        } else {
+            if (self.small_pages >> ((entry >> 3) & 0x1f)) & 1 == 0 {
+                return Entry::Invalid;
+            }
+            bits.hpa()
+        };
+        // It is one: that was looked at.
+        let memory_type = memory_type.unwrap_or(MemoryType::Uncacheable);
+        Entry::Leaf { hpa, access: bits.access(), memory_type }
+    }
+
+    #[inline]
+    fn follow(&self, entry: u64, _level: u8) -> Option<Hpa> {
+        let differs = (entry ^ ACCESS) & self.looked_at;
+        if differs == 0 { Some(Hpa::new(entry & ADDRESS)) } else { None }
+    }
+
+    #[inline]
+    fn page(&self, entry: u64) -> Option<(Hpa, Access, MemoryType)> {
+        // The same bits as in `follow`, of which HIGH_RESERVED holds PAT.
+        let differs = (entry ^ ACCESS) & self.looked_at;
+        match self.first_type {
+            Some(memory_type) if differs == 0 => Some((Hpa::new(entry & ADDRESS), Access::ALL, memory_type)),
+            _ => None,
         }
     }
 
+    #[inline]
     fn split(&self, entry: u64, level: u8) -> u64 {
         if level > 2 {
             return entry;
@@ -151,10 +275,31 @@ unsafe impl Format for NptFormat {
         NptEntry::from_bits(entry & !LARGE_PAT).with_page_size_or_pat(has_pat).into_bits()
     }
 
-    fn access_mask(&self) -> u64 {
-        NptEntry::new().with_writable(true).with_no_execute(true).into_bits()
+    #[inline]
+    fn memory_type_mask(&self, size: PageSize) -> u64 {
+        CACHING | if size == PageSize::Size4K { SMALL_PAT } else { LARGE_PAT }
     }
 
+    #[inline]
+    fn memory_type_bits(&self, memory_type: MemoryType, size: PageSize) -> Result<u64, Unsupported> {
+        let bits = (self.small_types >> (8 * memory_type.encoding())) & NO_INDEX;
+        if bits == NO_INDEX {
+            return Err(Unsupported::MemoryType { memory_type });
+        }
+        // PAT is in bit 7 here.
+        let has_large_pat = size != PageSize::Size4K && bits & SMALL_PAT != 0;
+        Ok(if has_large_pat { bits & CACHING | LARGE_PAT } else { bits })
+    }
+
+    fn flags_mask(&self) -> u64 {
+        FLAGS
+    }
+
+    fn access_mask(&self) -> u64 {
+        WRITABLE | NO_EXECUTE
+    }
+
+    #[inline]
     fn access_bits(&self, access: Access) -> Result<u64, Unsupported> {
         if access == Access::NONE {
             return Err(Unsupported::NoAccess);
@@ -170,8 +315,8 @@ unsafe impl Format for NptFormat {
         if !is_executable && !self.has_no_execute {
             return Err(Unsupported::NoExecute { access });
         }
-        let entry = NptEntry::new().with_writable(access.contains(Access::WRITE)).with_no_execute(!is_executable);
-        Ok(entry.into_bits())
+        let writable = if access.contains(Access::WRITE) { WRITABLE } else { 0 };
+        Ok(writable | if is_executable { 0 } else { NO_EXECUTE })
     }
 }
 

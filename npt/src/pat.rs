@@ -40,15 +40,25 @@ impl Pat {
 
     /// The memory type at `index`, which is taken modulo 8, or `None` if its encoding is reserved.
     #[must_use]
-    pub fn memory_type(self, index: u8) -> Option<MemoryType> {
-        let encoding = self.0.to_le_bytes().get(usize::from(index & 7)).copied()?;
+    #[inline]
+    pub const fn memory_type(self, index: u8) -> Option<MemoryType> {
+        let [encoding, ..] = (self.0 >> (8 * (index & 7))).to_le_bytes();
         MemoryType::from_encoding(encoding)
     }
 
     /// The first index at which `memory_type` is.
     #[must_use]
-    pub fn index_of(self, memory_type: MemoryType) -> Option<u8> {
-        (0..8).find(|index| self.memory_type(*index) == Some(memory_type))
+    pub const fn index_of(self, memory_type: MemoryType) -> Option<u8> {
+        let mut index = 0;
+        while index < 8 {
+            if let Some(found) = self.memory_type(index)
+                && found.encoding() == memory_type.encoding()
+            {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
     }
 }
 

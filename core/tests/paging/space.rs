@@ -117,7 +117,7 @@ fn refuses_bad_ranges<F: Format>(format: F) {
         space.map(Gpa::new(2 * K4)..Gpa::new(K4), &ram, 0, Access::ALL),
         Err(MapError::EmptyRange { start: Gpa::new(2 * K4), end: Gpa::new(K4) })
     );
-    let width = if format.levels() == 5 { 52 } else { 48 };
+    let width = if format.levels() == 5 { 57 } else { 48 };
     let end = 1 << width;
     let beyond = MapError::BeyondGuestWidth { end: Gpa::new(end + K4), width };
     assert_eq!(all(end - K4..end + K4), Err(beyond));

@@ -106,3 +106,75 @@ fn the_pointer_has_the_levels_and_flags_of_the_format() {
     assert_eq!(format.with_five_levels().unwrap().eptp(root).into_bits(), 0x1234_5026);
     assert_eq!(format.with_accessed_dirty().unwrap().eptp(root).into_bits(), 0x1234_505e);
 }
+
+/// The shortcuts of the walk say nothing that `classify` does not say, whatever the bits are.
+#[test]
+fn follow_and_page_agree_with_classify() {
+    let format = EptFormat::new(capabilities(), 46).unwrap();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut tables, mut pages) = (0, 0);
+    for round in 0..200_000 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        // Entries that exist with up to two bits changed, and anything.
+        let base = match round % 3 {
+            0 => format.table(Hpa::new(random & 0x3fff_ffff_f000)),
+            1 => format
+                .leaf(Hpa::new(random & 0x3fff_ffff_f000), PageSize::Size4K, Access::ALL, MemoryType::WriteBack)
+                .unwrap(),
+            _ => random,
+        };
+        let entry = base ^ 1 << (random & 63) ^ 1 << ((random >> 8) & 63);
+        for level in 2..=5 {
+            if let Some(hpa) = format.follow(entry, level) {
+                assert_eq!(format.classify(entry, level), Entry::Table(hpa), "{entry:#x} at {level}");
+                tables += 1;
+            }
+        }
+        if let Some((hpa, access, memory_type)) = format.page(entry) {
+            assert_eq!(format.classify(entry, 1), Entry::Leaf { hpa, access, memory_type }, "{entry:#x}");
+            pages += 1;
+        }
+    }
+    assert!(tables > 1000 && pages > 1000, "{tables} tables, {pages} pages");
+}
+
+#[test]
+fn misconfigured_entries_are_invalid() {
+    let format = EptFormat::new(capabilities().with_execute_only(false).with_pages_1g(false), 46).unwrap();
+    let table = [
+        (0x5002, 1, "write without read"),
+        (0x5006, 2, "the same in an entry for a table"),
+        (0x5004, 1, "execute only, which the processor lacks"),
+        (0x5017, 1, "memory type 2"),
+        (0x503f, 1, "memory type 7"),
+        (0x4000_0000_5037, 1, "an address beyond the width"),
+        (0x4000_0000_5007, 4, "the same in an entry for a table"),
+        (0x20_00b7 | 0x1000, 2, "an address inside a page of 2 MiB"),
+        (0x4000_00b7, 3, "a page of 1 GiB, which the processor lacks"),
+        (0x5087, 4, "a page of level 4"),
+        (0x500f, 3, "bit 3 of an entry for a table"),
+        (0x5047, 3, "bit 6 of an entry for a table"),
+    ];
+    for (entry, level, what) in table {
+        assert_eq!(format.classify(entry, level), Entry::Invalid, "{what}");
+    }
+    assert_eq!(format.classify(0x4000_0000_5038, 1), Entry::Absent, "nothing is reserved where nothing is present");
+}
+
+#[test]
+fn memory_types_are_in_their_mask() {
+    let format = EptFormat::new(capabilities(), 46).unwrap();
+    for size in SIZES {
+        for memory_type in MemoryType::ALL {
+            let Ok(bits) = format.memory_type_bits(memory_type, size) else {
+                assert_eq!(memory_type, MemoryType::UncacheableMinus);
+                continue;
+            };
+            let entry = format.leaf(Hpa::new(1 << 30), size, Access::RX, memory_type).unwrap();
+            assert_eq!(entry & format.memory_type_mask(size), bits);
+            assert_eq!(entry & format.flags_mask(), 0);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
 
-use super::{NptFormat, NptUnsupported, Pat};
+use super::{NptEntry, NptFormat, NptUnsupported, Pat};
 
 const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
 
@@ -87,4 +87,77 @@ fn what_cannot_be_expressed_is_named() {
     assert_eq!(plain.access_bits(Access::WRITE), Err(Unsupported::WriteWithoutRead { access: Access::WRITE }));
     let result = plain.leaf(Hpa::new(0), PageSize::Size4K, Access::ALL, MemoryType::WriteCombining);
     assert_eq!(result, Err(Unsupported::MemoryType { memory_type: MemoryType::WriteCombining }));
+}
+
+/// The shortcuts of the walk say nothing that `classify` does not say, whatever the bits are.
+#[test]
+fn follow_and_page_agree_with_classify() {
+    let format = NptFormat::new(Pat::RESET, 46).unwrap().with_1g_pages();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut tables, mut pages) = (0, 0);
+    for round in 0..200_000 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        // Entries that exist with up to two bits changed, and anything.
+        let base = match round % 3 {
+            0 => format.table(Hpa::new(random & 0x3fff_ffff_f000)),
+            1 => format
+                .leaf(Hpa::new(random & 0x3fff_ffff_f000), PageSize::Size4K, Access::ALL, MemoryType::WriteBack)
+                .unwrap(),
+            _ => random,
+        };
+        let entry = base ^ 1 << (random & 63) ^ 1 << ((random >> 8) & 63);
+        for level in 2..=5 {
+            if let Some(hpa) = format.follow(entry, level) {
+                assert_eq!(format.classify(entry, level), Entry::Table(hpa), "{entry:#x} at {level}");
+                tables += 1;
+            }
+        }
+        if let Some((hpa, access, memory_type)) = format.page(entry) {
+            assert_eq!(format.classify(entry, 1), Entry::Leaf { hpa, access, memory_type }, "{entry:#x}");
+            pages += 1;
+        }
+    }
+    assert!(tables > 1000 && pages > 1000, "{tables} tables, {pages} pages");
+}
+
+#[test]
+fn entries_with_reserved_bits_are_invalid() {
+    let format = NptFormat::new(Pat::new(0x0306_0501_0700_0406), 46).unwrap();
+    let table = [
+        (0x4000_0000_5007, 1, "an address beyond the width"),
+        (0x4000_0000_5007, 4, "the same in an entry for a table"),
+        (1 << 63 | 0x5007, 1, "NX without EFER.NXE"),
+        (0x20_0087 | 0x2000, 2, "an address inside a page of 2 MiB"),
+        (0x4000_0087, 3, "a page of 1 GiB, which the processor lacks"),
+        (0x5087, 4, "PS at level 4"),
+        (0x5107, 5, "bit 8 at level 5"),
+        (0x509f, 1, "index 7 of the PAT, which is no memory type"),
+        (0x20_109f, 2, "the same in a large page"),
+    ];
+    for (entry, level, what) in table {
+        assert_eq!(format.classify(entry, level), Entry::Invalid, "{what}");
+    }
+    assert_eq!(format.classify(0x4000_0000_5006, 1), Entry::Absent, "nothing is reserved where nothing is present");
+}
+
+#[test]
+fn memory_types_are_in_their_mask() {
+    for (pat, format) in [(ALL_TYPES, format()), (Pat::RESET, NptFormat::new(Pat::RESET, 52).unwrap())] {
+        for size in SIZES {
+            for memory_type in MemoryType::ALL {
+                let bits = format.memory_type_bits(memory_type, size);
+                assert_eq!(bits.is_ok(), pat.index_of(memory_type).is_some());
+                let Ok(bits) = bits else { continue };
+                let entry = format.leaf(Hpa::new(1 << 30), size, Access::ALL, memory_type).unwrap();
+                assert_eq!(entry & format.memory_type_mask(size), bits);
+                assert_eq!(
+                    NptEntry::from_bits(entry).pat_index(size != PageSize::Size4K),
+                    pat.index_of(memory_type).unwrap()
+                );
+                assert_eq!(entry & format.flags_mask(), 0);
+            }
+        }
+    }
 }

@@ -1,0 +1,352 @@
+//! An address space that is locked, to look at it or change it more than once.
+
+use core::ops::Range;
+use core::sync::atomic::AtomicU64;
+
+use spin::MutexGuard;
+
+use crate::access::Access;
+use crate::addr::{Gpa, Hpa, PageSize};
+use crate::format::Format;
+use crate::frame::Frames;
+use crate::invalidation::Invalidation;
+use crate::leaves::Update;
+use crate::map_error::MapError;
+use crate::mapped_range::MappedRange;
+use crate::mapping::{Mapping, MemoryType, Translation};
+use crate::operation::Operation;
+use crate::ram::GuestRam;
+use crate::shortcut::{Quick, Shortcut};
+use crate::space::AddressSpace;
+use crate::span::Span;
+use crate::stock::Stock;
+use crate::table::Entries;
+use crate::tree::{Tree, Work};
+use crate::walk;
+
+/// An [`AddressSpace`] that is locked for as long as this lives, to look at it or change it more than once.
+///
+/// Each method is that of the space, without the cost of the lock, and its documentation is there. Meanwhile no other
+/// processor, and no other handle, looks at the space or changes it; a method of the space itself, called by the owner of this,
+/// waits for ever. Leaking this leaves the space locked.
+///
+/// ```
+/// use x86_virt_core::{Access, AddressSpace, Format, Frames, Gpa, GuestRam, MapError};
+///
+/// /// Maps the pages at these addresses to those of `ram` from its start on.
+/// fn map_scattered<'m, F: Format, A: Frames>(
+///     space: &AddressSpace<'m, F, A>,
+///     ram: &GuestRam<'m>,
+///     pages: &[Gpa],
+/// ) -> Result<(), MapError> {
+///     let mut edit = space.edit();
+///     for (page, offset) in pages.iter().zip((0..).step_by(0x1000)) {
+///         edit.map(*page..Gpa::new(page.get() + 0x1000), ram, offset, Access::ALL)?;
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "the space is locked for as long as this lives"]
+pub struct SpaceEdit<'s, 'm, F: Format, A: Frames> {
+    space: &'s AddressSpace<'m, F, A>,
+    stock: MutexGuard<'s, Stock>,
+    /// To the tables of the space, of which none has been put by since.
+    shortcut: Shortcut<'s, F, A>,
+}
+
+impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
+    /// For whoever has taken the lock of the space, whose `stock` is.
+    #[inline]
+    pub(crate) fn new(space: &'s AddressSpace<'m, F, A>, stock: MutexGuard<'s, Stock>) -> Self {
+        let mut edit = Self::once(space, stock);
+        edit.shortcut.set(Shortcut::find(&edit.tree()));
+        edit
+    }
+
+    /// The same for one operation that takes no shortcut.
+    #[inline]
+    pub(crate) fn once(space: &'s AddressSpace<'m, F, A>, stock: MutexGuard<'s, Stock>) -> Self {
+        let shortcut = Shortcut::new(&space.tree(&stock));
+        Self { space, stock, shortcut }
+    }
+
+    /// See [`AddressSpace::map`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    #[inline(always)]
+    pub fn map(
+        &mut self,
+        gpa: Range<Gpa>,
+        ram: &GuestRam<'m>,
+        offset: u64,
+        mapping: impl Into<Mapping>,
+    ) -> Result<(), MapError> {
+        let mapping = mapping.into();
+        if is_page(&gpa)
+            && let Some(hpa) = ram.frame(offset)
+            && let Some(mapped) = self.map_page(gpa.start, hpa, mapping)
+        {
+            return mapped;
+        }
+        let mapped = map_ram(self.space, &mut self.stock, gpa, ram, offset, mapping);
+        self.find_shortcut();
+        mapped
+    }
+
+    /// See [`AddressSpace::map_physical`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    ///
+    /// # Safety
+    ///
+    /// As [`AddressSpace::map_physical`].
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "any physical address, on the caller's word")]
+    pub unsafe fn map_physical(
+        &mut self,
+        gpa: Range<Gpa>,
+        hpa: Hpa,
+        mapping: impl Into<Mapping>,
+    ) -> Result<(), MapError> {
+        let mapping = mapping.into();
+        if is_page(&gpa)
+            && let Some(mapped) = self.map_page(gpa.start, hpa, mapping)
+        {
+            return mapped;
+        }
+        let mapped = map_to(self.space, &mut self.stock, gpa, hpa, mapping);
+        self.find_shortcut();
+        mapped
+    }
+
+    /// See [`AddressSpace::remap`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn remap(&mut self, gpa: Range<Gpa>, ram: &GuestRam<'m>, offset: u64) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        let part = ram.slice(offset, span.bytes())?;
+        self.remap_to(span, part.hpa())
+    }
+
+    /// See [`AddressSpace::remap_physical`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    ///
+    /// # Safety
+    ///
+    /// As [`AddressSpace::map_physical`].
+    #[expect(unsafe_code, reason = "any physical address, on the caller's word")]
+    pub unsafe fn remap_physical(&mut self, gpa: Range<Gpa>, hpa: Hpa) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        self.remap_to(span, hpa)
+    }
+
+    /// See [`AddressSpace::unmap`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn unmap(&mut self, gpa: Range<Gpa>) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        self.change(span, &Work::Unmap)
+    }
+
+    /// See [`AddressSpace::protect`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn protect(&mut self, gpa: Range<Gpa>, access: Access) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        let update = Update::access(self.space.format(), access)?;
+        self.change(span, &Work::Update(update))
+    }
+
+    /// See [`AddressSpace::set_memory_type`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn set_memory_type(&mut self, gpa: Range<Gpa>, memory_type: MemoryType) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        let update = Update::memory_type(self.space.format(), memory_type)?;
+        self.change(span, &Work::Update(update))
+    }
+
+    /// See [`AddressSpace::split`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn split(&mut self, gpa: Range<Gpa>, size: PageSize) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        self.change(span, &Work::split(span, size)?)
+    }
+
+    /// See [`AddressSpace::merge`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn merge(&mut self, gpa: Range<Gpa>) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        self.change(span, &Work::Merge)
+    }
+
+    /// See [`AddressSpace::translate`].
+    #[inline(always)]
+    pub fn translate(&self, gpa: Gpa) -> Option<Translation> {
+        match self.shortcut.translate(gpa) {
+            Ok(to) => Some(to),
+            Err((entry, level)) => translate_else(self.space, &self.stock, gpa, entry, level),
+        }
+    }
+
+    /// See [`AddressSpace::lookup`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError::NotMapped`], [`MapError::InvalidEntry`] or [`MapError::BeyondGuestWidth`].
+    pub fn lookup(&self, gpa: Gpa) -> Result<Translation, MapError> {
+        self.tree().lookup(gpa)
+    }
+
+    /// See [`AddressSpace::frames_needed`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`], as the operation itself.
+    pub fn frames_needed(&self, gpa: Range<Gpa>, operation: Operation) -> Result<usize, MapError> {
+        let needs = self.tree().needs(&gpa, operation)?;
+        Ok(self.stock.missing(&needs))
+    }
+
+    /// See [`AddressSpace::prepare`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError::OutOfFrames`] or [`MapError::BadFrame`]; nothing is changed then.
+    pub fn prepare(&mut self, count: usize) -> Result<(), MapError> {
+        let tree = self.tree();
+        self.stock.prepare(count, tree.reach, tree.rules())
+    }
+
+    /// The first range that is mapped at `gpa` or above it, or the error for an invalid entry; and where it ends.
+    pub(crate) fn range_from(&self, gpa: Gpa) -> Option<(Result<MappedRange, MapError>, Gpa)> {
+        self.tree().range_from(gpa)
+    }
+
+    /// Maps one page if it can be done quickly.
+    #[inline(always)]
+    fn map_page(&mut self, gpa: Gpa, hpa: Hpa, mapping: Mapping) -> Option<Result<(), MapError>> {
+        match self.shortcut.map(gpa, hpa, mapping) {
+            Quick::Mapped => Some(Ok(())),
+            Quick::NoTable { leaf, high, middle } => {
+                Some(map_in_new_table(self.space, &mut self.stock, high, middle, gpa, leaf))
+            }
+            Quick::No => None,
+        }
+    }
+
+    fn remap_to(&mut self, span: Span, hpa: Hpa) -> Result<Invalidation, MapError> {
+        self.tree().check_host(span, hpa)?;
+        self.change(span, &Work::Update(Update::address(span, hpa)))
+    }
+
+    /// Does `work`, and moves the generation on.
+    fn change(&mut self, span: Span, work: &Work) -> Result<Invalidation, MapError> {
+        let changed = self.tree().change(&mut self.stock, span, work);
+        if matches!(work, Work::Unmap | Work::Merge) {
+            // Tables may have been put by.
+            self.shortcut.set(Shortcut::find(&self.tree()));
+        }
+        changed.map(|()| self.space.invalidation())
+    }
+
+    fn tree(&self) -> Tree<'s, F, A> {
+        self.space.tree(&self.stock)
+    }
+
+    /// Looks for the shortcut, if there was none: nothing has been put by, but a table may have been made.
+    #[inline(always)]
+    fn find_shortcut(&mut self) {
+        if self.shortcut.is_none() {
+            self.shortcut.set(find(self.space, &self.stock));
+        }
+    }
+}
+
+/// The table that the shortcut leads to.
+#[cold]
+#[inline(never)]
+fn find<'s, F: Format, A: Frames>(space: &'s AddressSpace<'_, F, A>, stock: &Stock) -> &'s Entries {
+    Shortcut::find(&space.tree(stock))
+}
+
+#[inline(never)]
+fn map_in_new_table<F: Format, A: Frames>(
+    space: &AddressSpace<'_, F, A>,
+    stock: &mut Stock,
+    high: &AtomicU64,
+    middle: &AtomicU64,
+    gpa: Gpa,
+    leaf: u64,
+) -> Result<(), MapError> {
+    space.tree(stock).map_in_new_table(stock, (high, middle), gpa, leaf)
+}
+
+#[inline(never)]
+fn map_ram<'m, F: Format, A: Frames>(
+    space: &AddressSpace<'m, F, A>,
+    stock: &mut Stock,
+    gpa: Range<Gpa>,
+    ram: &GuestRam<'m>,
+    offset: u64,
+    mapping: Mapping,
+) -> Result<(), MapError> {
+    let span = space.tree(stock).span(&gpa)?;
+    let part = ram.slice(offset, span.bytes())?;
+    map_to(space, stock, gpa, part.hpa(), mapping)
+}
+
+#[inline(never)]
+fn map_to<F: Format, A: Frames>(
+    space: &AddressSpace<'_, F, A>,
+    stock: &mut Stock,
+    gpa: Range<Gpa>,
+    hpa: Hpa,
+    mapping: Mapping,
+) -> Result<(), MapError> {
+    let tree = space.tree(stock);
+    let span = tree.span(&gpa)?;
+    tree.check_host(span, hpa)?;
+    let work = Work::map(&tree.format, span, hpa, mapping)?;
+    tree.change(stock, span, &work)
+}
+
+/// What `gpa` is mapped to: the shortcut leads to `entry` of `level`, and no further.
+#[inline(never)]
+fn translate_else<F: Format, A: Frames>(
+    space: &AddressSpace<'_, F, A>,
+    stock: &Stock,
+    gpa: Gpa,
+    entry: u64,
+    level: u8,
+) -> Option<Translation> {
+    walk::translation(space.format(), entry, level, gpa).or_else(|| space.tree(stock).lookup(gpa).ok())
+}
+
+/// Whether the range is as long as a 4 KiB page.
+#[inline]
+fn is_page(gpa: &Range<Gpa>) -> bool {
+    gpa.end.get() == gpa.start.get().wrapping_add(PageSize::Size4K.bytes())
+}
