@@ -2,8 +2,8 @@
 
 /// Processors may still use what a change took away; this says so.
 ///
-/// A processor keeps translations that it has used. After [`unmap`](crate::AddressSpace::unmap) or
-/// [`protect`](crate::AddressSpace::protect):
+/// A processor keeps translations that it has used. After each change of what was mapped, [`unmap`](crate::AddressSpace::unmap)
+/// or [`protect`](crate::AddressSpace::protect) for example:
 ///
 /// - A vCPU of the space sees at its next entry that [`generation`](crate::AddressSpace::generation) has moved on, and
 ///   invalidates by itself. Nothing is to be done for a vCPU that is not running.
