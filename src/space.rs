@@ -1,10 +1,11 @@
 //! Guest-physical memory in the format of the processor.
 
+use core::fmt;
 use core::ops::Range;
 
 use x86_virt_core::{
     Access, AccessError, AddressSpace, Frames, Gpa, GuestMappings, GuestMemory, GuestRam, Hpa, Invalidation, MapError,
-    Mapping, Translation,
+    Mapping, MemoryType, Operation, PageSize, Translation,
 };
 
 /// Guest-physical memory: extended page tables or nested page tables, whichever the processor has.
@@ -82,6 +83,65 @@ impl<'m, A: Frames> Space<'m, A> {
         either!(self, space => space.protect(gpa, access))
     }
 
+    /// Changes what the range is mapped to. See [`AddressSpace::remap`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn remap(&self, gpa: Range<Gpa>, ram: &GuestRam<'m>, offset: u64) -> Result<Invalidation, MapError> {
+        either!(self, space => space.remap(gpa, ram, offset))
+    }
+
+    /// Changes the memory type of the range. See [`AddressSpace::set_memory_type`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn set_memory_type(&self, gpa: Range<Gpa>, memory_type: MemoryType) -> Result<Invalidation, MapError> {
+        either!(self, space => space.set_memory_type(gpa, memory_type))
+    }
+
+    /// Splits larger pages of the range into pages of `size`. See [`AddressSpace::split`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn split(&self, gpa: Range<Gpa>, size: PageSize) -> Result<Invalidation, MapError> {
+        either!(self, space => space.split(gpa, size))
+    }
+
+    /// Maps the range with the largest pages that map the same. See [`AddressSpace::merge`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn merge(&self, gpa: Range<Gpa>) -> Result<Invalidation, MapError> {
+        either!(self, space => space.merge(gpa))
+    }
+
+    /// How many frames the operation would take. See [`AddressSpace::frames_needed`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]: the operation would fail with it.
+    pub fn frames_needed(&self, gpa: Range<Gpa>, operation: Operation) -> Result<usize, MapError> {
+        either!(self, space => space.frames_needed(gpa, operation))
+    }
+
+    /// Puts so many frames aside. See [`AddressSpace::prepare`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`] if the allocator has too few.
+    pub fn prepare(&self, count: usize) -> Result<(), MapError> {
+        either!(self, space => space.prepare(count))
+    }
+
+    /// What is mapped, as text. See [`AddressSpace::dump`].
+    pub fn dump(&self) -> impl fmt::Display {
+        Dumped(self)
+    }
+
     /// What `gpa` is mapped to. See [`AddressSpace::translate`].
     pub fn translate(&self, gpa: Gpa) -> Option<Translation> {
         either!(self, space => space.translate(gpa))
@@ -90,6 +150,15 @@ impl<'m, A: Frames> Space<'m, A> {
     /// How many frames the tables take. See [`AddressSpace::frames_in_use`].
     pub fn frames_in_use(&self) -> usize {
         either!(self, space => space.frames_in_use())
+    }
+}
+
+/// [`Space::dump`].
+struct Dumped<'s, 'm, A: Frames>(&'s Space<'m, A>);
+
+impl<A: Frames> fmt::Display for Dumped<'_, '_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        either!(self.0, space => fmt::Display::fmt(&space.dump(), f))
     }
 }
 

@@ -94,6 +94,11 @@ unsafe impl Frames for &'static Arena {
     fn pointer(&self, hpa: Hpa) -> Option<NonNull<u8>> {
         self.map.pointer(hpa)
     }
+
+    #[inline]
+    fn direct_map(&self) -> Option<DirectMap> {
+        Some(self.map)
+    }
 }
 
 /// Addresses are 64 bits long here.

@@ -18,8 +18,20 @@ pub(crate) trait Tables {
     /// Maps one page of 4 KiB.
     fn map_page(&mut self, gpa: u64, hpa: u64);
 
+    /// Maps pages of 4 KiB, each to the page `distance` further on, as the tables do it best.
+    fn map_pages(&mut self, order: &[u64], distance: u64) {
+        for gpa in order {
+            self.map_page(*gpa, gpa + distance);
+        }
+    }
+
     /// What `gpa` is mapped to.
     fn translate(&self, gpa: u64) -> Option<u64>;
+
+    /// The sum of what all of `order` are mapped to, as the tables find it best.
+    fn translate_all(&self, order: &[u64]) -> u64 {
+        order.iter().fold(0, |sum: u64, gpa| sum.wrapping_add(self.translate(*gpa).unwrap_or(0)))
+    }
 
     /// Whether `gpa` is mapped and can be written.
     fn is_writable(&self, gpa: u64) -> bool;

@@ -156,19 +156,13 @@ fn map<T: Tables>(bytes: u64, size: PageSize, repeats: u64) -> T {
 #[inline(never)]
 fn map_pages<T: Tables>(order: &[u64]) -> T {
     let mut tables = T::new();
-    for gpa in order {
-        tables.map_page(*gpa, gpa + PAGE);
-    }
+    tables.map_pages(order, PAGE);
     tables
 }
 
 #[inline(never)]
 fn translate<T: Tables>(tables: &T, order: &[u64]) -> u64 {
-    let mut sum = 0_u64;
-    for gpa in order {
-        sum = sum.wrapping_add(tables.translate(*gpa).unwrap_or(0));
-    }
-    sum
+    tables.translate_all(order)
 }
 
 #[inline(never)]

@@ -43,6 +43,24 @@ impl<F: Current> Tables for Nested<F> {
         self.map(gpa, hpa, PageSize::Size4K.bytes(), PageSize::Size4K);
     }
 
+    /// With the lock taken once, as a hypervisor does that maps many pages.
+    fn map_pages(&mut self, order: &[u64], distance: u64) {
+        let mut edit = self.edit();
+        for gpa in order {
+            let (page, hpa) = (Gpa::new(*gpa)..Gpa::new(gpa + PageSize::Size4K.bytes()), Hpa::new(gpa + distance));
+            // SAFETY: no processor uses the tables.
+            #[expect(unsafe_code, reason = "maps memory that is not there")]
+            let mapped = unsafe { edit.map_physical(page, hpa, Access::ALL) };
+            mapped.expect("nothing is mapped, and there are frames");
+        }
+    }
+
+    fn translate_all(&self, order: &[u64]) -> u64 {
+        let edit = self.edit();
+        let find = |gpa: &u64| edit.translate(Gpa::new(*gpa)).map_or(0, |to| to.hpa.get());
+        order.iter().fold(0, |sum: u64, gpa| sum.wrapping_add(find(gpa)))
+    }
+
     fn translate(&self, gpa: u64) -> Option<u64> {
         self.translate(Gpa::new(gpa)).map(|to| to.hpa.get())
     }

@@ -36,7 +36,7 @@ fn rows_have_the_bits_of_the_manual() {
     for (group, name, bit, width) in [
         ("MOV_CR EXITINFO1", "IS_MOVE", 63, 1),
         ("IOIO EXITINFO1", "PORT", 16, 16),
-        ("IOIO EXITINFO2", "next_rip", 0, 64),
+        ("IOIO EXITINFO2", "NEXT_RIP", 0, 64),
         ("TASK_SWITCH EXITINFO2", "RF", 48, 1),
         ("NPF EXITINFO1", "VMPL", 36, 1),
         ("AVIC_INCOMPLETE_IPI EXITINFO2", "ID", 32, 32),
