@@ -11,6 +11,7 @@ mod dump;
 mod emulated;
 mod fuzz;
 mod headers;
+mod explain;
 mod host;
 mod image;
 mod job;
@@ -55,6 +56,9 @@ enum Task {
     /// Measures what the library costs, beside other crates.
     Bench(bench::Arguments),
     /// Checks format, clippy, documentation and the reference.
+    /// Says why a VM entry was refused, from a dump of a VMCS or a VMCB.
+    Explain(explain::Arguments),
+    /// Checks format, clippy and documentation.
     Lint,
     /// Installs the emulators and the linker, where they are missing.
     Setup,
@@ -78,6 +82,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Headers(arguments) => headers::run(&workspace, arguments),
         Task::Dump(arguments) => dump::run(&workspace, arguments),
         Task::Bench(arguments) => bench::run(&workspace, arguments),
+        Task::Explain(arguments) => explain::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
     }
