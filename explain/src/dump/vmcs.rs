@@ -89,7 +89,8 @@ impl VmcsFields {
     pub fn missing(&self) -> impl Iterator<Item = &'static FieldInfo> {
         let controls = self.controls();
         field::ALL.iter().filter(move |info| {
-            let exists = info.requires.is_empty() || info.requires.iter().any(|control| controls.is_in_force(*control));
+            let exists = !info.provisional && info.requires.is_empty()
+                || info.requires.iter().any(|control| controls.is_in_force(*control));
             let is_used =
                 info.encoding.group() != Group::ReadOnlyData && exists && self.is_used(info.encoding, &controls);
             is_used && self.entry(info.encoding).is_none()
