@@ -9,9 +9,9 @@ mod coverage;
 mod demo;
 mod dump;
 mod emulated;
+mod explain;
 mod fuzz;
 mod headers;
-mod explain;
 mod host;
 mod image;
 mod job;
@@ -55,10 +55,9 @@ enum Task {
     Dump(dump::Arguments),
     /// Measures what the library costs, beside other crates.
     Bench(bench::Arguments),
-    /// Checks format, clippy, documentation and the reference.
     /// Says why a VM entry was refused, from a dump of a VMCS or a VMCB.
     Explain(explain::Arguments),
-    /// Checks format, clippy and documentation.
+    /// Checks format, clippy, documentation and the reference.
     Lint,
     /// Installs the emulators and the linker, where they are missing.
     Setup,
