@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
+// The derive of `Arbitrary` needs it.
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
 pub use x86_virt_core::*;
 
 #[cfg(feature = "vmx")]

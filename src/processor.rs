@@ -38,6 +38,7 @@ impl fmt::Display for Vendor {
 /// println!("{}: {:?}", processor.brand(), processor.vendor());
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Processor {
     vendor: Option<Vendor>,
     brand: [u8; 48],

@@ -105,6 +105,7 @@ impl<'p, A: Frames> Root<'p, A> {
 
 /// Why the processor cannot be a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EnterError {
     /// It has neither VMX nor SVM, as far as this build supports them.
@@ -136,6 +137,7 @@ impl EnterError {
 
 /// Why guest-physical memory cannot be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum SpaceError {
     /// There is no frame for the root table.
@@ -161,6 +163,7 @@ impl SpaceError {
 
 /// Why a virtual processor cannot be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum CreateError {
     /// The address space has the format of the other vendor.

@@ -28,6 +28,7 @@ pub enum AnyVcpu<'r, 's, 'm, A: Frames> {
 
 /// The vendor's reason of an exit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(all(feature = "arbitrary", any(feature = "vmx", feature = "svm")), derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum Reason {
     /// Intel VMX.
@@ -51,6 +52,7 @@ impl fmt::Display for Reason {
 
 /// Why an entry did not happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(all(feature = "arbitrary", any(feature = "vmx", feature = "svm")), derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EntryError {
     /// Intel VMX.

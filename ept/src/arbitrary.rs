@@ -4,6 +4,7 @@ use x86_virt_core::arbitrary::{Arbitrary, Result, Unstructured};
 
 use crate::capabilities::EptCapabilities;
 use crate::format::{EptFormat, EptUnsupported};
+use crate::spp::{SppVector, SubPage};
 
 /// What every format needs of the processor.
 const NEEDED: EptCapabilities = EptCapabilities::new().with_page_walk_length_4(true).with_tables_write_back(true);
@@ -30,12 +31,51 @@ impl<'a> Arbitrary<'a> for EptUnsupported {
     }
 }
 
+impl<'a> Arbitrary<'a> for SppVector {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        bytes.arbitrary().map(Self::from_bits)
+    }
+}
+
+impl<'a> Arbitrary<'a> for SubPage {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        // The part of any address is one.
+        bytes.arbitrary().map(Self::of)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use x86_virt_core::Format;
     use x86_virt_core::arbitrary::{Arbitrary, Unstructured};
 
-    use super::{EptFormat, EptUnsupported};
+    use super::{EptFormat, EptUnsupported, SppVector, SubPage};
+    use crate::{
+        EptCapabilities, EptEntry, EptLevel, EptMisconfiguration, EptRules, Eptp, HlatEntry, Hlatp, InvalidEptp,
+        SppEntry, Spptp,
+    };
+
+    /// Makes one of each from the bytes, and formats it.
+    fn make_all(bytes: &[u8]) -> [String; 15] {
+        macro_rules! make {
+            ($($value:ident)*) => {
+                [$(format!("{:?}", $value::arbitrary(&mut Unstructured::new(bytes)).unwrap())),*]
+            };
+        }
+        make! {
+            EptCapabilities EptEntry EptFormat EptLevel EptMisconfiguration EptRules EptUnsupported Eptp HlatEntry Hlatp
+            InvalidEptp SppEntry SppVector Spptp SubPage
+        }
+    }
+
+    #[test]
+    fn any_bytes_make_every_value() {
+        for seed in 0..=u8::MAX {
+            let bytes: [u8; 32] = core::array::from_fn(|at| seed.wrapping_mul(29).wrapping_add(at.to_le_bytes()[0]));
+            assert_eq!(make_all(&bytes), make_all(&bytes));
+            make_all(&bytes[..usize::from(seed % 32)]);
+        }
+    }
 
     #[test]
     fn any_bytes_make_a_format_that_a_processor_can_have() {

@@ -125,6 +125,7 @@ pub(crate) const NOTES: [Note; 5] = [
 /// assert_eq!(Eptp::from_bits(0x105e).check(capabilities, 46), Err(InvalidEptp::AccessedDirty));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum InvalidEptp {
     /// The memory type is neither UC nor WB, or the processor does not support it.

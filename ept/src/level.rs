@@ -17,6 +17,7 @@ use x86_virt_core::PageSize;
 /// assert_eq!(EptLevel::of_number(5), Some(EptLevel::Pml5));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum EptLevel {
     /// EPT page table: entries map 4 KiB pages.
     Pt,

@@ -5,6 +5,10 @@
 //! for Address Translation".
 #![cfg_attr(not(test), no_std)]
 
+// The derive of `Arbitrary` needs it.
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
 mod capabilities;

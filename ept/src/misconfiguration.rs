@@ -20,6 +20,7 @@ use crate::level::EptLevel;
 /// assert_eq!(entry.reserved_bits(EptLevel::Pd, &rules), 0x30);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct EptRules {
     capabilities: EptCapabilities,
     address_width: u8,
@@ -147,6 +148,7 @@ impl EptEntry {
 /// assert_eq!(reason.to_string(), "an EPT PML4E has bit 7 set and cannot map a page");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EptMisconfiguration {
     /// WRITE without READ.

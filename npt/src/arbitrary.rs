@@ -33,6 +33,26 @@ mod tests {
     use x86_virt_core::arbitrary::{Arbitrary, Unstructured};
 
     use super::{NptFormat, NptUnsupported, Pat};
+    use crate::{Ncr3, NptEntry, NptLevel, NptRules};
+
+    /// Makes one of each from the bytes, and formats it.
+    fn make_all(bytes: &[u8]) -> [String; 7] {
+        macro_rules! make {
+            ($($value:ident)*) => {
+                [$(format!("{:?}", $value::arbitrary(&mut Unstructured::new(bytes)).unwrap())),*]
+            };
+        }
+        make! { Ncr3 NptEntry NptFormat NptLevel NptRules NptUnsupported Pat }
+    }
+
+    #[test]
+    fn any_bytes_make_every_value() {
+        for seed in 0..=u8::MAX {
+            let bytes: [u8; 32] = core::array::from_fn(|at| seed.wrapping_mul(29).wrapping_add(at.to_le_bytes()[0]));
+            assert_eq!(make_all(&bytes), make_all(&bytes));
+            make_all(&bytes[..usize::from(seed % 32)]);
+        }
+    }
 
     #[test]
     fn any_bytes_make_a_format_that_a_processor_can_have() {

@@ -17,6 +17,7 @@ use x86_virt_core::PageSize;
 /// assert_eq!(NptLevel::of_number(0), None);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum NptLevel {
     /// Page table: entries map 4 KiB pages.
     Pt,

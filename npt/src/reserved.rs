@@ -18,6 +18,7 @@ use crate::level::NptLevel;
 /// assert_eq!(entry.reserved_bits(NptLevel::Pt, &rules.with_no_execute()), 0);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct NptRules {
     address_width: u8,
     encryption_bit: Option<u8>,

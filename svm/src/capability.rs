@@ -9,6 +9,7 @@ use crate::vm_cr::VmCr;
 ///
 /// AMD APM vol. 3, appendix E, "Obtaining Processor Information Via the CPUID Instruction".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct RawCpuid {
     /// Fn0000_0001 ECX.
     pub leaf_1_ecx: u32,
@@ -200,6 +201,7 @@ impl Capabilities {
 
 /// Why guests cannot run on this processor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum Unsupported {
     /// The processor has no SVM.

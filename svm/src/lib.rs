@@ -27,6 +27,12 @@
 //! Citations are of the AMD64 Architecture Programmer's Manual (APM), volume 2, publication 24593, revision 3.42.
 #![cfg_attr(not(test), no_std)]
 
+// The derive of `Arbitrary` needs it.
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod asid;
 mod avic;
 mod capability;

@@ -174,6 +174,7 @@ pub struct LoadRefused<'s, 'm, A: Frames> {
 /// assert_eq!(error.to_string(), "nested tables of 4 levels on a host with 5 levels");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum LoadError {
     /// The host has another number of levels of page tables, and so has nested paging.

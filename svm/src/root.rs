@@ -272,6 +272,7 @@ impl RawCpuid {
 
 /// Why SVM cannot be turned on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EnterError {
     /// The processor cannot run guests.

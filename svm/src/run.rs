@@ -296,6 +296,7 @@ fn is_same(one: Event, other: Event) -> bool {
 /// assert_eq!(EntryError::Refused { exit }.to_string(), "the processor refused the entry: BUSY (0x0, 0x0)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EntryError {
     /// VMRUN found a state that is illegal, and does not say which. These are the registers that it checks.

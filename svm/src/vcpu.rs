@@ -132,6 +132,7 @@ impl<A: Frames> fmt::Debug for SvmVcpu<'_, '_, '_, A> {
 
 /// Why a virtual processor cannot be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum CreateError {
     /// There are no frames for it.

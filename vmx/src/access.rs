@@ -114,6 +114,7 @@ pub trait VmcsWrite: VmcsRead {
 
 /// A field could not be read or written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[error("{field}: {fail}")]
 pub struct FieldError {
     /// The field.

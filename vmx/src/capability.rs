@@ -32,6 +32,7 @@ pub use registers::{Basic, FeatureControl, Misc, VmcsEnum};
 /// assert!(capabilities.secondary().may_be_one().contains(SecondaryControls::ENABLE_EPT));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Capabilities {
     raw: RawCapabilities,
 }
@@ -226,6 +227,7 @@ fn has_bit(bits: u64, control: Control) -> bool {
 
 /// What the library needs and this processor does not have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum Unsupported {
     /// CPUID.1:ECX.VMX is 0.

@@ -36,6 +36,7 @@ use crate::capability::CapabilityMsr;
 /// Intel SDM vol. 3, sections 27.6, "VM-Execution Control Fields", 27.7, "VM-Exit Control Fields", and 27.8, "VM-Entry
 /// Control Fields".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum ControlWord {
     /// [`PinControls`].
     Pin,
@@ -163,6 +164,7 @@ impl fmt::Display for ControlWord {
 /// assert!(ept.info().unwrap().needs.is_empty());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Control {
     /// The word.
     pub word: ControlWord,

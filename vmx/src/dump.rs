@@ -168,6 +168,7 @@ impl core::str::FromStr for VmcsDump {
 
 /// A text that is no dump.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[error("line {line}, column {column}: neither a group nor a new field with a value that fits")]
 pub struct ParseDumpError {
     /// The line, from 1.

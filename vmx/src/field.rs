@@ -29,6 +29,7 @@ use x86_virt_ept::{Eptp, Hlatp, Spptp};
 
 /// Whether, and how, a field is written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Access {
     /// The processor writes it at VM exits; VMWRITE fails on most processors.
     ReadOnly,

@@ -98,6 +98,7 @@ impl fmt::Display for InstructionError {
 ///
 /// Intel SDM vol. 3, section 33.2, "Conventions".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum VmFail {
     /// There is no current VMCS, so that no error number was stored.
     #[error("VMfailInvalid: no current VMCS")]

@@ -32,6 +32,7 @@ codes! {
 /// assert_eq!((descriptor.eptp(), descriptor.reserved()), (eptp, 0));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(C)]
 pub struct InveptDescriptor {
     eptp: u64,

@@ -34,6 +34,7 @@ codes! {
 /// assert_eq!(descriptor.reserved(), [0; 3]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(C)]
 pub struct InvvpidDescriptor {
     vpid: u16,

@@ -4,8 +4,14 @@
 //! 092 of June 2026.
 #![cfg_attr(not(test), no_std)]
 
+// The derive of `Arbitrary` needs it.
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
 mod abort;
 mod access;
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod bitmap;
 mod bytes;
 #[cfg(target_arch = "x86_64")]

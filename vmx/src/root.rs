@@ -140,6 +140,7 @@ const NUMERIC_ERROR: u64 = x86_virt_core::Cr0::new().with_ne(true).into_bits();
 
 /// Why VMX operation could not be entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EnterError {
     /// The processor cannot.

@@ -442,6 +442,7 @@ pub struct LoadRefused<'s, 'm, A: Frames> {
 
 /// Why a virtual processor could not be loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum LoadError {
     /// The processor has other capabilities than the one that the virtual processor was made for.
@@ -454,6 +455,7 @@ pub enum LoadError {
 
 /// Why a virtual processor could not be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum CreateError {
     /// The processor lacks something.
@@ -472,6 +474,7 @@ pub enum CreateError {
 
 /// Why an entry did not happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EntryError {
     /// VMLAUNCH, VMRESUME or INVEPT failed: controls or host state are invalid.

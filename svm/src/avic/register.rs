@@ -169,6 +169,7 @@ codes! {
 /// assert_eq!(AvicRegister::TPR.write(), AvicWrite::Accelerated);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum AvicWrite {
     /// The write changes the backing page, and nothing else.
     Allowed,

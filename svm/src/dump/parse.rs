@@ -108,6 +108,7 @@ impl<'t> Words<'t> {
 /// assert_eq!(error.to_string(), "line 2, column 5: no field of that name has this offset");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[error("line {line}, column {column}: {kind}")]
 pub struct ParseDumpError {
     /// The line, from 1 on.
@@ -120,6 +121,7 @@ pub struct ParseDumpError {
 
 /// What is wrong in a text that is not that of a dump.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum ParseDumpErrorKind {
     /// No field has this name.

@@ -35,6 +35,7 @@ pub struct VmcbFieldInfo {
 
 /// Who may write a field.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum VmcbAccess {
     /// Safe code: [`ReadWrite`](crate::vmcb::ReadWrite).
     ReadWrite,

@@ -20,6 +20,7 @@ use crate::vmcb::{VmcbValue, show_names};
 /// assert_eq!(segment.attributes.into_bits(), 0xa9b);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(C)]
 pub struct VmcbSegment {
     /// Selector.

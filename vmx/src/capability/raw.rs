@@ -6,6 +6,7 @@ use super::CapabilityMsr;
 ///
 /// Intel SDM vol. 3, appendix A, "VMX Capability Reporting Facility".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct RawCapabilities {
     /// IA32_VMX_BASIC.
     pub basic: u64,

@@ -76,6 +76,7 @@ allowed_one! { TertiaryControls SecondaryExitControls VmFunctionControls }
 
 /// A setting of a control bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Setting {
     /// 1.
     One,
@@ -85,6 +86,7 @@ pub enum Setting {
 
 /// The processor cannot set or clear a control bit as asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[error(
     "the {} control bit {} ({}) cannot be {}",
     .control.word.title(),

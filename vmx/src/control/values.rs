@@ -15,6 +15,7 @@ use super::{
 /// assert_eq!(conflicts, ["pin 5 VIRTUAL_NMIS needs pin 3 NMI_EXITING"]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct ControlValues {
     /// Pin-based VM-execution controls.
     pub pin: PinControls,
@@ -80,6 +81,7 @@ impl ControlValues {
 
 /// Two controls that contradict each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum ControlConflict {
     /// A control is in force, and one without which it cannot be is not.

@@ -8,6 +8,7 @@ use super::FieldInfo;
 ///
 /// Intel SDM vol. 3, appendix B, "Field Encoding in VMCS".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Width {
     /// 16 bits.
     Bits16,
@@ -35,6 +36,7 @@ impl Width {
 ///
 /// Intel SDM vol. 3, section 27.11.2, "VMREAD, VMWRITE, and Encodings of VMCS Fields".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Group {
     /// Controls.
     Control,
@@ -75,6 +77,7 @@ impl fmt::Display for Group {
 /// assert_eq!(field::GUEST_RIP.encoding().high_half(), None);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Encoding(u32);
 
 impl Encoding {

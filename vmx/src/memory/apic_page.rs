@@ -117,6 +117,7 @@ codes! {
 ///
 /// Intel SDM vol. 3, section 32.1.1, "Virtualized APIC Registers".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum ApicVectors {
     /// ISR, the vectors in service (VISR).
     InService,

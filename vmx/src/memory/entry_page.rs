@@ -99,7 +99,7 @@ pub struct EntryIndex(u16);
 
 impl EntryIndex {
     /// The last index.
-    pub(super) const LAST: Self = Self(511);
+    pub(crate) const LAST: Self = Self(511);
 
     /// The index `index`, or `None` above 511.
     #[must_use]

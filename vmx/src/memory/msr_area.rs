@@ -19,6 +19,7 @@ use super::Part;
 /// assert_eq!(gs_base.check_load(), Err(InvalidMsrArea::Base { msr: 0xc000_0101 }));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(C, align(16))]
 pub struct MsrAreaEntry {
     /// Bits 31:0: the number of the MSR.
@@ -148,6 +149,7 @@ const fn widen(count: u32) -> u64 {
 /// assert_eq!(MsrAreaEntry::check_area(address, 0, 46), Ok(()));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum InvalidMsrArea {
     /// The address is not a multiple of 16.

@@ -25,6 +25,10 @@ use super::frame::FrameLayout;
 pub struct Pasid(u32);
 
 impl Pasid {
+    /// The last identifier.
+    #[cfg(feature = "arbitrary")]
+    pub(crate) const LAST: Self = Self(0xf_ffff);
+
     /// The identifier, or `None` with more than 20 bits.
     #[must_use]
     pub const fn new(pasid: u32) -> Option<Self> {

@@ -37,6 +37,7 @@ register! {
 /// assert_eq!(header.revision.to_string(), "0x00000012 REVISION_IDENTIFIER=0x12");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[repr(C)]
 pub struct VmcsHeader {
     /// Bytes 3:0: revision and kind.

@@ -13,6 +13,7 @@ use core::fmt;
 /// assert_eq!(vectors.iter().collect::<Vec<_>>(), [0xfe, 0x31]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct VectorSet([u64; 4]);
 
 impl VectorSet {

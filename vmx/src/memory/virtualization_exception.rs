@@ -69,6 +69,7 @@ pub(super) const PARTS: [Part; 6] = [
 /// assert_eq!(area.take(), None);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct VirtualizationException {
     /// The exit reason that the EPT violation would have had: 48.
     pub exit_reason: u32,
