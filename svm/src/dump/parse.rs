@@ -25,6 +25,8 @@ impl<S: DumpLayout> PageDump<S> {
             let (offset_column, offset) = words.word();
             let offset = offset
                 .strip_prefix("0x")
+                // `from_str_radix` would take a sign.
+                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
                 .and_then(|digits| usize::from_str_radix(digits, 16).ok())
                 .ok_or_else(|| at(offset_column, ParseDumpErrorKind::Offset))?;
             let mut named = layout.entries().filter(|entry| entry.name() == name).peekable();

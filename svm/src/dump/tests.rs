@@ -73,6 +73,7 @@ fn errors_say_where_they_are() {
         ("RIP 0x578 0x0000000000000000\nNOTHING 0x579 0x0", 2, 1, ParseDumpErrorKind::Name),
         ("\n  RIP 578 0x0000000000000000", 2, 7, ParseDumpErrorKind::Offset),
         ("RIP", 1, 4, ParseDumpErrorKind::Offset),
+        ("RIP 0x+578 0x0000000000000000", 1, 5, ParseDumpErrorKind::Offset),
         ("RESERVED 0x019 0", 1, 10, ParseDumpErrorKind::Offset),
         ("RIP 0x578 0x0000000000000000\nRIP 0x578 0x0000000000000000", 2, 1, ParseDumpErrorKind::Order),
         ("RIP 0x578 0x0", 1, 11, ParseDumpErrorKind::Value),
