@@ -50,17 +50,31 @@ impl<'a> x86_virt_core::arbitrary::Arbitrary<'a> for SvmExit {
     }
 }
 
-/// What the exit alone does not say.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Guest<'g> {
+/// What the exit alone does not say, and its kind depends on.
+///
+/// ```
+/// use x86_virt_core::{AddressSize, Gprs};
+/// use x86_virt_svm::ExitContext;
+///
+/// let gprs = Gprs::default();
+/// let context = ExitContext {
+///     gprs: &gprs,
+///     is_protected: true,
+///     default_address_size: AddressSize::Bits64,
+///     has_decode_assists: true,
+/// };
+/// assert_eq!(context.gprs.edx_eax(), 0);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExitContext<'g> {
     /// The registers at the exit.
-    pub(crate) gprs: &'g Gprs,
+    pub gprs: &'g Gprs,
     /// Whether exceptions push error codes: CR0.PE.
-    pub(crate) is_protected: bool,
+    pub is_protected: bool,
     /// The address size that CS gives instructions without a prefix.
-    pub(crate) default_address_size: AddressSize,
-    /// Whether the processor has decode assists.
-    pub(crate) has_decode_assists: bool,
+    pub default_address_size: AddressSize,
+    /// Whether the processor has decode assists: CPUID Fn8000_000A EDX bit 7.
+    pub has_decode_assists: bool,
 }
 
 /// The kind of an exit whose code says all.
@@ -97,34 +111,54 @@ pub(crate) const fn plain(code: ExitCode) -> Option<ExitKind> {
     })
 }
 
-/// The kind of `exit`. `decode` is called only where the processor has not said all.
-pub(crate) fn kind(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+/// The kind of an exit, from its words and what else there is to know.
+///
+/// `decode` gives the instruction at RIP of the guest, or `None` if it is not known. It is called at most once, and only where
+/// the processor has not said all: for INS and OUTS, and for accesses to control and debug registers. Any exit gives a kind: what
+/// is not known, or cannot be, is [`ExitKind::Vendor`].
+///
+/// ```
+/// use x86_virt_core::{AddressSize, ExitKind, Gprs};
+/// use x86_virt_svm::{ExitCode, ExitContext, SvmExit, decode_exit};
+///
+/// let context = ExitContext {
+///     gprs: &Gprs { rcx: 0xc000_0080, ..Gprs::default() },
+///     is_protected: true,
+///     default_address_size: AddressSize::Bits64,
+///     has_decode_assists: true,
+/// };
+/// let exit = SvmExit { code: ExitCode::MSR, info1: 0, info2: 0 };
+/// assert_eq!(decode_exit(exit, context, || None), ExitKind::ReadMsr(0xc000_0080));
+/// ```
+#[must_use]
+pub fn decode_exit(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     match exit.code {
-        ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), guest, decode),
-        ExitCode::MSR => msr(exit.info1, guest.gprs),
+        ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), context, decode),
+        ExitCode::MSR => msr(exit.info1, context.gprs),
         ExitCode::NPF => nested_fault(exit),
+        ExitCode::EXCP_MC => ExitKind::HostMachineCheck,
         code => match code.into_bits() {
-            0x00..=0x1f => control_register(exit, guest, decode),
-            0x20..=0x3f => debug_register(exit, guest, decode),
-            0x40..=0x5f => exception(exit, guest),
+            0x00..=0x1f => control_register(exit, context, decode),
+            0x20..=0x3f => debug_register(exit, context, decode),
+            0x40..=0x5f => exception(exit, context),
             _ => plain(code).unwrap_or(ExitKind::Vendor),
         },
     }
 }
 
-fn io(info: IoioInfo, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+fn io(info: IoioInfo, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     let Some(size) = info.size() else { return ExitKind::Vendor };
     let string = info.str().then(|| {
         // Bochs has no decode assists, but says the address size.
-        let is_complete = guest.has_decode_assists && info.address_size().is_some();
+        let is_complete = context.has_decode_assists && info.address_size().is_some();
         let decoded = if is_complete { None } else { decode().and_then(|instruction| instruction.string) };
         let address_size = info
             .address_size()
             .or_else(|| decoded.map(|operand| operand.address_size))
-            .unwrap_or(guest.default_address_size);
+            .unwrap_or(context.default_address_size);
         let segment = match info.direction() {
             IoDirection::In => SegmentRegister::Es,
-            IoDirection::Out if guest.has_decode_assists => SegmentRegister::from_number(u64::from(info.seg())),
+            IoDirection::Out if context.has_decode_assists => SegmentRegister::from_number(u64::from(info.seg())),
             IoDirection::Out => decoded.map_or(SegmentRegister::Ds, |operand| operand.segment),
         };
         StringIo { repeat: info.rep(), address_size, segment }
@@ -155,10 +189,14 @@ fn nested_fault(exit: SvmExit) -> ExitKind {
 }
 
 /// The other operand of an access to a control or debug register. The processor reports those of MOV only.
-fn operand(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> Option<RegisterOperand> {
+fn operand(
+    exit: SvmExit,
+    context: ExitContext<'_>,
+    decode: impl FnOnce() -> Option<Instruction>,
+) -> Option<RegisterOperand> {
     let info = MoveInfo::from_bits(exit.info1);
     let is_debug_register = exit.code.into_bits() >= 0x20;
-    if guest.has_decode_assists && (info.is_move() || is_debug_register) {
+    if context.has_decode_assists && (info.is_move() || is_debug_register) {
         Some(RegisterOperand::Move(Gpr::from_number(u64::from(info.gpr()))))
     } else {
         decode()?.operand
@@ -171,9 +209,9 @@ fn access(code: u64, gpr: Gpr) -> RegisterAccess {
 }
 
 /// What a decoder does not know, such as SMSW, stays with the vendor.
-fn control_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+fn control_register(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     let register = ControlRegister::from_number(exit.code.into_bits() & 0xf);
-    let access = match (register, operand(exit, guest, decode)) {
+    let access = match (register, operand(exit, context, decode)) {
         (Some(register), Some(RegisterOperand::Move(gpr))) => {
             ControlRegisterAccess::Move { register, access: access(exit.code.into_bits(), gpr) }
         }
@@ -184,9 +222,9 @@ fn control_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Op
     ExitKind::ControlRegister(access)
 }
 
-fn debug_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+fn debug_register(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     let [number, ..] = exit.code.into_bits().to_le_bytes();
-    match operand(exit, guest, decode) {
+    match operand(exit, context, decode) {
         Some(RegisterOperand::Move(gpr)) => {
             ExitKind::DebugRegister { number: number & 0xf, access: access(exit.code.into_bits(), gpr) }
         }
@@ -195,11 +233,11 @@ fn debug_register(exit: SvmExit, guest: Guest<'_>, decode: impl FnOnce() -> Opti
 }
 
 /// AMD APM vol. 2, section 15.12, "Exception Intercepts": EXITINFO1 is the error code, EXITINFO2 the address of a #PF.
-fn exception(exit: SvmExit, guest: Guest<'_>) -> ExitKind {
+fn exception(exit: SvmExit, context: ExitContext<'_>) -> ExitKind {
     let [code, ..] = exit.code.into_bits().to_le_bytes();
     let vector = code & 0x1f;
     let [a, b, c, d, ..] = exit.info1.to_le_bytes();
-    let has_code = guest.is_protected && Exception::pushes_error_code(vector);
+    let has_code = context.is_protected && Exception::pushes_error_code(vector);
     ExitKind::Exception {
         exception: Exception { vector, error_code: has_code.then_some(u32::from_le_bytes([a, b, c, d])) },
         address: (exit.code == ExitCode::EXCP_PF).then_some(Gva::new(exit.info2)),

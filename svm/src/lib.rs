@@ -86,7 +86,7 @@ pub use cpuid::{EncryptionFeatures, EncryptionParameters, SvmExtendedFeatures, S
 pub use dump::{
     DumpDifference, DumpEntry, DumpLayout, GhcbDump, PageDump, ParseDumpError, ParseDumpErrorKind, VmcbDump, VmsaDump,
 };
-pub use exit::SvmExit;
+pub use exit::{ExitContext, SvmExit, decode_exit};
 pub use exit_code::{ExitCode, SoftwareExitCode, VcErrorCode};
 pub use exit_info::{
     AvicAccessInfo, AvicEoiInfo, AvicIcr, AvicIpiInfo, ExceptionInfo, ExitInfo, IoioInfo, MoveDrInfo, MoveInfo,

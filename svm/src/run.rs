@@ -3,7 +3,7 @@
 use x86_virt_core::fpu::Osxsave;
 use x86_virt_core::{AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction};
 
-use crate::exit::{self, Guest, SvmExit};
+use crate::exit::{self, ExitContext, SvmExit};
 use crate::exit_code::ExitCode;
 use crate::nmi::NmiBlocking;
 use crate::switch;
@@ -214,13 +214,13 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         if let Some(kind) = exit::plain(exit.code) {
             return kind;
         }
-        let guest = Guest {
+        let context = ExitContext {
             gprs: &self.guest.gprs,
             is_protected: self.read(save::CR0).pe(),
             default_address_size: self.default_address_size(),
             has_decode_assists: self.processor.capabilities.features().decode_assists(),
         };
-        exit::kind(exit, guest, || self.decode())
+        exit::decode_exit(exit, context, || self.decode())
     }
 
     fn default_address_size(&self) -> AddressSize {
