@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::access::VmcsRead;
 use crate::field::{self, AccessClass, Encoding, Field, FieldInfo, FieldValue, Group};
+use crate::instruction_error::{InstructionError, VmFail};
 
 /// What all fields of a VMCS held at one time: to print, to compare, and to read back from its text.
 ///
@@ -135,6 +136,13 @@ fn parse_value(text: &str, info: &FieldInfo) -> Option<Option<u64>> {
     let value = u64::from_str_radix(digits, 16).ok()?;
     let unused = u64::BITS - info.encoding.width().bits();
     (value <= u64::MAX >> unused).then_some(Some(value))
+}
+
+/// A field that the processor does not have fails as it does there.
+impl VmcsRead for VmcsDump {
+    fn read_raw(&self, field: Encoding) -> Result<u64, VmFail> {
+        self.get_raw(field).ok_or(VmFail::Valid(InstructionError::UNSUPPORTED_FIELD))
+    }
 }
 
 impl fmt::Display for VmcsDump {
