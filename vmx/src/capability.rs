@@ -166,7 +166,7 @@ impl Capabilities {
     }
 
     /// The bits of a word that must be 1, and those that may be.
-    fn bits(&self, word: ControlWord) -> (u64, u64) {
+    pub(crate) fn bits(&self, word: ControlWord) -> (u64, u64) {
         /// The values of both words, as 64 bits.
         macro_rules! pair {
             ($capability:expr) => {

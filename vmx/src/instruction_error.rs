@@ -97,7 +97,7 @@ impl fmt::Display for InstructionError {
 /// How a VMX instruction fails.
 ///
 /// Intel SDM vol. 3, section 33.2, "Conventions".
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum VmFail {
     /// There is no current VMCS, so that no error number was stored.

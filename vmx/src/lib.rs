@@ -17,6 +17,7 @@ mod bytes;
 #[cfg(target_arch = "x86_64")]
 mod cache;
 mod capability;
+pub mod check;
 mod control;
 mod dump;
 mod event;
@@ -30,6 +31,7 @@ mod invept;
 mod invvpid;
 mod memory;
 pub mod profile;
+mod segment;
 mod setup;
 mod tables;
 #[cfg(test)]
@@ -47,8 +49,6 @@ mod msrs;
 #[cfg(target_arch = "x86_64")]
 mod root;
 #[cfg(target_arch = "x86_64")]
-mod segment;
-#[cfg(target_arch = "x86_64")]
 mod switch;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
@@ -63,6 +63,7 @@ pub use capability::has_vmx;
 pub use capability::{
     Basic, Capabilities, CapabilityMsr, FeatureControl, Misc, MsrExistence, RawCapabilities, Unsupported, VmcsEnum,
 };
+pub use check::check;
 pub use control::{
     Control, ControlCapability, ControlConflict, ControlInfo, ControlValues, ControlWord, EntryControls, ExitControls,
     PinControls, PrimaryControls, SecondaryControls, SecondaryExitControls, Setting, TertiaryControls,

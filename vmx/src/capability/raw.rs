@@ -69,7 +69,7 @@ macro_rules! raw_fields {
             }
 
             /// A reference to the value of `msr`.
-            pub(super) const fn get_mut(&mut self, msr: CapabilityMsr) -> Option<&mut u64> {
+            pub(crate) const fn get_mut(&mut self, msr: CapabilityMsr) -> Option<&mut u64> {
                 Some(match msr {
                     $(CapabilityMsr::$msr => &mut self.$field,)*
                     _ => return None,
