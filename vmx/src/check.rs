@@ -38,6 +38,8 @@ mod msr;
 mod msr_lists;
 mod prediction;
 mod report;
+#[cfg(target_arch = "x86_64")]
+mod vcpu;
 mod view;
 
 #[cfg(test)]

@@ -472,7 +472,7 @@ pub enum CreateError {
     Field(FieldError),
 }
 
-/// Why an entry did not happen.
+/// Why an entry did not happen. [`VmxVcpu::why`] names the rules that it broke.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
