@@ -7,7 +7,7 @@ use super::view::{
 };
 use crate::capability::CapabilityMsr;
 use crate::control::{ExitControls, SecondaryExitControls};
-use crate::field::{self, Field, Sensitive};
+use crate::field::{self, Field, FieldValue, Sensitive};
 
 /// In the order of the manual.
 pub(super) const GROUPS: &[&[Rule]] = &[REGISTERS, SHADOW_STACKS, SPEC_CTRL, FRED, SEGMENTS, ADDRESS_SPACE];
@@ -29,8 +29,8 @@ fn loads_fred(v: &View<'_>) -> Result<bool, Missing> {
     v.secondary_exit().map(|word| word.contains(SecondaryExitControls::LOAD_FRED))
 }
 
-fn is_canonical(v: &View<'_>, field: Field<u64, Sensitive>) -> Outcome {
-    must(v.get(field).and_then(|address| v.are_canonical(&[address])))
+fn is_canonical<T: FieldValue>(v: &View<'_>, field: Field<T, Sensitive>) -> Outcome {
+    must(v.raw(field.encoding()).and_then(|address| v.are_canonical(&[address])))
 }
 
 /// Control registers and MSRs.
@@ -113,7 +113,7 @@ const SHADOW_STACKS: &[Rule] = rules! {
         );
     "VMX-HOST-S-CET-RESERVED", ["host-cr-msr-15"], [field::HOST_IA32_S_CET],
         "bits 9:6 of IA32_S_CET must be 0, and bits 11:10 not both 1, if exits load CET state",
-        |v| when(loads(v, ExitControls::LOAD_CET_STATE), || v.get(field::HOST_IA32_S_CET).map(msr::is_s_cet));
+        |v| when(loads(v, ExitControls::LOAD_CET_STATE), || v.raw(field::HOST_IA32_S_CET.encoding()).map(msr::is_s_cet));
     "VMX-HOST-SSP-ADDRESS", ["host-cr-msr-16"], [field::HOST_SSP],
         "SSP must be canonical if exits load CET state to a 64-bit host",
         |v| when_settled(
@@ -145,7 +145,7 @@ const SPEC_CTRL: &[Rule] = rules! {
         "IA32_SPEC_CTRL must have no reserved bit if exits load it",
         |v| when(
             v.secondary_exit().map(|word| word.contains(SecondaryExitControls::LOAD_IA32_SPEC_CTRL)),
-            || msr::SPEC_CTRL.takes(v.get(field::HOST_IA32_SPEC_CTRL)?, v.entry.spec_ctrl_bits),
+            || msr::SPEC_CTRL.takes(v.raw(field::HOST_IA32_SPEC_CTRL.encoding())?, v.entry.spec_ctrl_bits),
         );
 };
 
@@ -155,7 +155,7 @@ const FRED: &[Rule] = rules! {
     section REGISTERS_SECTION;
     "VMX-HOST-FRED-CONFIG", ["host-cr-msr-21"], [field::HOST_IA32_FRED_CONFIG],
         "bits 2, 5:4 and 11 of IA32_FRED_CONFIG must be 0 and its address canonical if exits load FRED",
-        |v| when(loads_fred(v), || msr::is_fred_config(v, v.get(field::HOST_IA32_FRED_CONFIG)?));
+        |v| when(loads_fred(v), || msr::is_fred_config(v, v.raw(field::HOST_IA32_FRED_CONFIG.encoding())?));
     "VMX-HOST-FRED-RSP", ["host-cr-msr-22"],
         [field::HOST_IA32_FRED_RSP1, field::HOST_IA32_FRED_RSP2, field::HOST_IA32_FRED_RSP3],
         "IA32_FRED_RSP1, RSP2 and RSP3 must be canonical multiples of 64 if exits load FRED",
@@ -263,7 +263,7 @@ const ADDRESS_SPACE: &[Rule] = rules! {
         "bits 63:32 of IA32_S_CET must be 0 if host address-space size is and exits load CET state",
         |v| when(
             both(host_32(v), loads(v, ExitControls::LOAD_CET_STATE)),
-            || Ok(v.get(field::HOST_IA32_S_CET)? >> 32 == 0),
+            || Ok(v.raw(field::HOST_IA32_S_CET.encoding())? >> 32 == 0),
         );
     @provisional "VMX-HOST-MODE-SSP", ["host-addr-size-10"], [field::HOST_SSP, field::EXIT_CONTROLS],
         "bits 63:32 of SSP must be 0 if host address-space size is and exits load CET state",

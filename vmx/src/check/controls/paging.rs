@@ -113,7 +113,7 @@ pub(super) const TERTIARY: &[Rule] = rules! {
     @provisional "VMX-CTL-HLAT-POINTER", ["ctl-exec-46"], [field::HLAT_POINTER],
         "bits 2:0 and 11:5 of the HLATP must be 0, and those beyond the physical-address width, with HLAT",
         |v| when(tertiary(v, TertiaryControls::ENABLE_HLAT), || {
-            let pointer = v.get(field::HLAT_POINTER)?;
+            let pointer = v.raw(field::HLAT_POINTER.encoding())?;
             Ok(pointer & 0xfe7 == 0 && (pointer & !0xfff == 0 || pointer & v.beyond_physical()? == 0))
         });
     @not_checked "VMX-CTL-HLAT-PREFIX-ANY", ["ctl-exec-47"], [field::HLAT_PREFIX_SIZE],

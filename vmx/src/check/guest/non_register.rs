@@ -189,7 +189,7 @@ fn must_agree(v: &View<'_>) -> Result<bool, Missing> {
 fn is_stepping(v: &View<'_>) -> Result<bool, Missing> {
     both(
         v.get(field::GUEST_RFLAGS).map(|rflags| rflags.tf()),
-        v.get(field::GUEST_IA32_DEBUGCTL).map(|debugctl| debugctl & DEBUGCTL_BTF == 0),
+        v.raw(field::GUEST_IA32_DEBUGCTL.encoding()).map(|debugctl| debugctl & DEBUGCTL_BTF == 0),
     )
 }
 

@@ -59,7 +59,7 @@ pub(super) const CONTROL: &[Rule] = rules! {
     "VMX-GUEST-DEBUGCTL", ["guest-cr-msr-09"], [field::GUEST_IA32_DEBUGCTL],
         "IA32_DEBUGCTL must have no reserved bit if the entry loads debug controls",
         |v| when(loads(v, EntryControls::LOAD_DEBUG_CONTROLS), || {
-            msr::DEBUGCTL.takes(v.get(field::GUEST_IA32_DEBUGCTL)?, v.entry.debugctl_bits)
+            msr::DEBUGCTL.takes(v.raw(field::GUEST_IA32_DEBUGCTL.encoding())?, v.entry.debugctl_bits)
         });
     "VMX-GUEST-IA32E-PG", ["guest-cr-msr-10"], [field::GUEST_CR0, field::ENTRY_CONTROLS],
         "CR0.PG must be 1 if the guest is in IA-32e mode",
@@ -95,11 +95,11 @@ pub(super) const MSRS: &[Rule] = rules! {
         "IA32_S_CET must be canonical if the entry loads CET state",
         |v| when(
             loads(v, EntryControls::LOAD_CET_STATE),
-            || v.are_canonical(&[v.get(field::GUEST_IA32_S_CET)?]),
+            || v.are_canonical(&[v.raw(field::GUEST_IA32_S_CET.encoding())?]),
         );
     "VMX-GUEST-S-CET-RESERVED", ["guest-cr-msr-29"], [field::GUEST_IA32_S_CET],
         "bits 9:6 of IA32_S_CET must be 0, and bits 11:10 not both 1, if the entry loads CET state",
-        |v| when(loads(v, EntryControls::LOAD_CET_STATE), || v.get(field::GUEST_IA32_S_CET).map(msr::is_s_cet));
+        |v| when(loads(v, EntryControls::LOAD_CET_STATE), || v.raw(field::GUEST_IA32_S_CET.encoding()).map(msr::is_s_cet));
     "VMX-GUEST-SSP-TABLE", ["guest-cr-msr-32"], [field::GUEST_IA32_INTERRUPT_SSP_TABLE_ADDR],
         "IA32_INTERRUPT_SSP_TABLE_ADDR must be canonical if the entry loads CET state",
         |v| when(
@@ -142,17 +142,17 @@ pub(super) const MSRS: &[Rule] = rules! {
         "the address in IA32_BNDCFGS must be canonical if the entry loads it",
         |v| when(
             loads(v, EntryControls::LOAD_IA32_BNDCFGS),
-            || v.are_canonical(&[v.get(field::GUEST_IA32_BNDCFGS)?]),
+            || v.are_canonical(&[v.raw(field::GUEST_IA32_BNDCFGS.encoding())?]),
         );
     @provisional "VMX-GUEST-RTIT-CTL", ["guest-cr-msr-24"], [field::GUEST_IA32_RTIT_CTL],
         "IA32_RTIT_CTL must have no reserved bit if the entry loads it",
         |v| when(loads(v, EntryControls::LOAD_IA32_RTIT_CTL), || {
-            msr::RTIT_CTL.takes(v.get(field::GUEST_IA32_RTIT_CTL)?, v.entry.rtit_ctl_bits)
+            msr::RTIT_CTL.takes(v.raw(field::GUEST_IA32_RTIT_CTL.encoding())?, v.entry.rtit_ctl_bits)
         });
     @provisional "VMX-GUEST-LBR-CTL", ["guest-cr-msr-25"], [field::GUEST_IA32_LBR_CTL],
         "IA32_LBR_CTL must have no reserved bit if the entry loads it",
         |v| when(loads(v, EntryControls::LOAD_IA32_LBR_CTL), || {
-            msr::LBR_CTL.takes(v.get(field::GUEST_IA32_LBR_CTL)?, v.entry.lbr_ctl_bits)
+            msr::LBR_CTL.takes(v.raw(field::GUEST_IA32_LBR_CTL.encoding())?, v.entry.lbr_ctl_bits)
         });
     "VMX-GUEST-PKRS", ["guest-cr-msr-26"], [field::GUEST_IA32_PKRS],
         "bits 63:32 of IA32_PKRS must be 0 if the entry loads it",
@@ -176,7 +176,7 @@ pub(super) const SPEC_CTRL: &[Rule] = rules! {
         "IA32_SPEC_CTRL must have no reserved bit if the entry loads it",
         |v| when(
             loads(v, EntryControls::LOAD_IA32_SPEC_CTRL),
-            || msr::SPEC_CTRL.takes(v.get(field::GUEST_IA32_SPEC_CTRL)?, v.entry.spec_ctrl_bits),
+            || msr::SPEC_CTRL.takes(v.raw(field::GUEST_IA32_SPEC_CTRL.encoding())?, v.entry.spec_ctrl_bits),
         );
 };
 
@@ -188,7 +188,7 @@ pub(super) const FRED: &[Rule] = rules! {
         "bits 2, 5:4 and 11 of IA32_FRED_CONFIG must be 0 and its address canonical if the entry loads FRED",
         |v| when(
             loads(v, EntryControls::LOAD_FRED),
-            || msr::is_fred_config(v, v.get(field::GUEST_IA32_FRED_CONFIG)?),
+            || msr::is_fred_config(v, v.raw(field::GUEST_IA32_FRED_CONFIG.encoding())?),
         );
     "VMX-GUEST-FRED-RSP", ["guest-cr-msr-35"],
         [field::GUEST_IA32_FRED_RSP1, field::GUEST_IA32_FRED_RSP2, field::GUEST_IA32_FRED_RSP3],

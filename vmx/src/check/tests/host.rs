@@ -184,13 +184,13 @@ fn segments() -> Vec<Pair> {
 
 fn modes() -> Vec<Pair> {
     let protected = Mode::Protected;
-    let host_32 = |field: Field<u64, field::Sensitive>, value| {
+    fn host_32<T: FieldValue>(field: Field<T, field::Sensitive>, value: u64) -> impl Fn(&mut State) + Copy {
         move |s: &mut State| {
             s.host_32();
             s.on(ExitControls::LOAD_CET_STATE.control());
             s.put(field, value);
         }
-    };
+    }
     let host_32_cr4 = |bits| {
         move |s: &mut State| {
             s.host_32();
