@@ -37,7 +37,8 @@ pub fn check<F: Format>(format: &F, flags: u64, question: &Question) {
     assert!(matches!(format.levels(), 4 | 5) && (32..=52).contains(&format.address_width()), "{format:?}");
     any_entry(format, question.entry);
     table(format, question);
-    for size in SIZES {
+    // A larger page than the processor has is no entry of its tables.
+    for size in SIZES.into_iter().filter(|size| size.level() <= format.largest_page().level()) {
         leaf(format, flags, size, question);
     }
 }
@@ -47,6 +48,7 @@ fn any_entry<F: Format>(format: &F, entry: u64) {
     for level in 1..=format.levels() {
         match format.classify(entry, level) {
             Entry::Absent => {}
+            Entry::Invalid => assert_ne!(entry & !ADDRESS, 0, "an address alone is no entry"),
             Entry::Table(hpa) => {
                 assert!(level > 1, "a table below level 1");
                 assert_eq!(hpa.get(), entry & ADDRESS, "{entry:#x} at {level}");
@@ -60,12 +62,17 @@ fn any_entry<F: Format>(format: &F, entry: u64) {
     }
 }
 
+/// The address without the bits that physical addresses do not have.
+fn inside<F: Format>(format: &F, hpa: Hpa) -> Hpa {
+    Hpa::new(hpa.get() & ((1 << format.address_width()) - 1))
+}
+
 /// An entry for a table is one, whatever count is in it.
 fn table<F: Format>(format: &F, question: &Question) {
-    let hpa = question.hpa();
+    let hpa = inside(format, question.hpa());
     let entry = format.table(hpa);
     assert_eq!(entry >> 52, 0, "{entry:#x}: the walk keeps a count there");
-    assert_eq!(format.table(Hpa::new(question.hpa)), entry, "what is no address is masked");
+    assert_eq!(format.table(Hpa::new(question.hpa & !ADDRESS | hpa.get())), entry, "what is no address is masked");
     let counted = entry | u64::from(question.count & 0x3ff) << 52;
     for level in 2..=format.levels() {
         assert_eq!(format.classify(counted, level), Entry::Table(hpa), "{counted:#x} at {level}");
@@ -74,7 +81,7 @@ fn table<F: Format>(format: &F, question: &Question) {
 
 fn leaf<F: Format>(format: &F, flags: u64, size: PageSize, question: &Question) {
     let Question { access, memory_type, .. } = *question;
-    let hpa = question.hpa().align_down(size);
+    let hpa = inside(format, question.hpa()).align_down(size);
     let made = format.leaf(hpa, size, access, memory_type);
     // Whether it can be expressed depends on neither address nor size.
     let base = format.leaf(Hpa::new(0), size, access, memory_type);

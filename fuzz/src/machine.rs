@@ -11,7 +11,7 @@ use x86_virt::{DirectMap, FramePool, GuestRam, Hpa};
 /// How many frames there are for tables.
 pub const FRAMES: usize = 64;
 /// Bytes of guest memory.
-pub const RAM_BYTES: u64 = 8 * 4096;
+pub const RAM_BYTES: u64 = 4 * 4096;
 
 const BASE: u64 = 0x1000_0000;
 const FRAME_BYTES: u64 = 64 * 4096;

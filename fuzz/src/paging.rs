@@ -223,6 +223,14 @@ fn map<F: Format>(format: &F, model: &Model, range: &Range<u64>, hpa: Hpa, mappi
         return Err(MapError::BeyondHostWidth { hpa, bytes, width });
     }
     format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type)?;
+    let Mapping { largest, smallest, .. } = mapping;
+    let is_in_phase = |size: PageSize| (range.start * 4096).wrapping_sub(hpa.get()).is_multiple_of(size.bytes());
+    let is_whole =
+        |size: PageSize| (range.start * 4096).is_multiple_of(size.bytes()) && bytes.is_multiple_of(size.bytes());
+    let has = |size: PageSize| size.level() <= largest.level().min(format.largest_page().level());
+    if smallest != PageSize::Size4K && !(is_in_phase(smallest) && is_whole(smallest) && has(smallest)) {
+        return Err(MapError::PageSize { size: smallest });
+    }
     match model.mapped(range) {
         Some(page) => Err(MapError::AlreadyMapped { gpa: Gpa::new(page * 4096) }),
         None => Ok(()),
