@@ -76,7 +76,7 @@ impl Capabilities {
     ///
     /// [`Unsupported`] if the library cannot run guests on such a processor.
     pub const fn new(cpuid: RawCpuid) -> Result<Self, Unsupported> {
-        let capabilities = Self { cpuid };
+        let capabilities = Self::of(cpuid);
         if !has(cpuid.leaf_8000_0001_ecx, 2) {
             return Err(Unsupported::NoSvm);
         }
@@ -87,6 +87,11 @@ impl Capabilities {
             return Err(Unsupported::NoAsids { count: capabilities.asids() });
         }
         Ok(capabilities)
+    }
+
+    /// The same for any processor, to look at what it has.
+    pub(crate) const fn of(cpuid: RawCpuid) -> Self {
+        Self { cpuid }
     }
 
     /// The values that the capabilities were made from.

@@ -36,6 +36,7 @@ mod arbitrary;
 mod asid;
 mod avic;
 mod capability;
+pub mod check;
 mod cpl;
 mod cpuid;
 mod dump;

@@ -41,7 +41,7 @@ pub(crate) struct Mode {
 impl Mode {
     /// The same with EFER.LMA as it follows from EFER.LME and CR0.PG.
     pub(crate) const fn with_lma(self) -> Self {
-        let lma = self.efer.lme() && self.cr0.pg();
+        let lma = is_long(self.cr0, self.efer);
         Self { efer: self.efer.with_lma(lma), ..self }
     }
 
@@ -63,11 +63,11 @@ impl Mode {
     pub(crate) fn check(self, capabilities: &Capabilities, changed: &'static str) -> Result<(), StateError> {
         let Self { cr0, cr4, efer } = self;
         bits("CR0", cr0.into_bits(), cr0.into_bits() & !0xffff_ffff)?;
-        if cr0.nw() && !cr0.cd() {
+        if has_illegal_caching(cr0) {
             return bits("CR0", cr0.into_bits(), Cr0::new().with_nw(true).into_bits());
         }
         bits("CR4", cr4.into_bits(), cr4.into_bits() & !capabilities.guest_cr4())?;
-        if efer.lme() && cr0.pg() && !(cr4.pae() && cr0.pe()) {
+        if is_long(cr0, efer) && !(cr4.pae() && cr0.pe()) {
             return match changed {
                 "CR4" => bits("CR4", cr4.into_bits(), Cr4::new().with_pae(true).into_bits()),
                 _ => bits("CR0", cr0.into_bits(), Cr0::new().with_pg(true).with_pe(!cr0.pe()).into_bits()),
@@ -75,10 +75,16 @@ impl Mode {
         }
         Ok(())
     }
+}
 
-    fn is_long(self) -> bool {
-        self.with_lma().efer.lma()
-    }
+/// Whether the guest is in long mode.
+pub(crate) const fn is_long(cr0: Cr0, efer: Efer) -> bool {
+    efer.lme() && cr0.pg()
+}
+
+/// Whether CR0.NW is 1 without CR0.CD.
+pub(crate) const fn has_illegal_caching(cr0: Cr0) -> bool {
+    cr0.nw() && !cr0.cd()
 }
 
 fn bits(register: &'static str, value: u64, bits: u64) -> Result<(), StateError> {
@@ -130,7 +136,7 @@ pub(crate) fn check_state(state: &CpuState, capabilities: &Capabilities) -> Resu
     bits("EFER", state.efer.into_bits(), efer & !capabilities.guest_efer())?;
     check_cr3(state.cr3, capabilities)?;
     bits("DR7", state.dr7, state.dr7 & !0xffff_ffff)?;
-    if !mode.is_long() {
+    if !is_long(state.cr0, state.efer) {
         return Ok(());
     }
     let rights = state.cs.rights;

@@ -6,6 +6,7 @@ use x86_virt_npt::{NptFormat, Pat};
 
 use crate::asid::Asids;
 use crate::capability::{Capabilities, RawCpuid, Unsupported};
+use crate::check::VmrunContext;
 use crate::instructions;
 use crate::msr::SvmMsr;
 use crate::vm_cr::VmCr;
@@ -169,6 +170,26 @@ impl<A: Frames> Processor<A> {
         if self.xss != 0 && guest == Osxsave::Enabled {
             // SAFETY: the host's own value, which it keeps (`CpuPin`).
             unsafe { host.set_msr(IA32_XSS, self.xss) };
+        }
+    }
+
+    /// What VMRUN of the VMCB at `vmcb` depends on besides it.
+    #[expect(unsafe_code, reason = "reads an MSR")]
+    pub(crate) fn vmrun_context(&self, host: Host<'_>, vmcb: Hpa) -> VmrunContext<'static> {
+        use x86::cpuid::native_cpuid::cpuid_count;
+        let leaf = |leaf: u32| (cpuid_count(0x8000_0000, 0).eax >= leaf).then(|| cpuid_count(leaf, 0));
+        // SAFETY: SVM is on (invariant of the type), and every processor with SVM has the MSR.
+        let hsave = unsafe { host.msr(SvmMsr::VM_HSAVE_PA.into_bits()) };
+        VmrunContext {
+            host_cr0: Some(host.cr0().into()),
+            host_efer: Some(efer(host)),
+            // `Host` proves it.
+            cpl: Some(0),
+            vmcb_address: Some(vmcb),
+            hsave_pa: Some(Hpa::new(hsave)),
+            leaf_8000_0008_ebx: Some(leaf(0x8000_0008).map_or(0, |leaf| leaf.ebx)),
+            leaf_8000_0021_eax: Some(leaf(0x8000_0021).map_or(0, |leaf| leaf.eax)),
+            ..VmrunContext::UNKNOWN
         }
     }
 

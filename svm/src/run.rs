@@ -1,8 +1,11 @@
 //! Entries and exits.
 
+use core::fmt;
+
 use x86_virt_core::fpu::Osxsave;
 use x86_virt_core::{AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction};
 
+use crate::check::{RuleSet, Violation};
 use crate::exit::{self, ExitContext, SvmExit};
 use crate::exit_code::ExitCode;
 use crate::nmi::NmiBlocking;
@@ -24,7 +27,11 @@ struct Software {
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     pub(crate) fn run_guest(&mut self) -> Result<Exit<SvmExit>, EntryError> {
         loop {
-            let exit = if self.may_be_refused() { self.enter_changed()? } else { self.enter()? };
+            let result = if self.may_be_refused() { self.enter_changed() } else { self.enter() };
+            let exit = match result {
+                Ok(exit) => exit,
+                Err(error) => return Err(self.explain(error)),
+            };
             if exit.code != ExitCode::IRET || self.guest.nmi != NmiBlocking::Handling {
                 self.guest.nmi = self.guest.nmi.after_exit(self.guest.vmcb.read(save::RIP));
                 return Ok(Exit { kind: self.kind(exit), reason: exit });
@@ -50,13 +57,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     #[inline(never)]
     fn enter_changed(&mut self) -> Result<SvmExit, EntryError> {
         let before = self.guest.vmcb.snapshot();
-        self.enter().map_err(|error| {
-            self.guest.vmcb.restore(&before);
-            match error {
-                EntryError::InvalidState { .. } => self.invalid_state(),
-                other => other,
-            }
-        })
+        self.enter().inspect_err(|_| self.guest.vmcb.restore(&before))
     }
 
     fn enter(&mut self) -> Result<SvmExit, EntryError> {
@@ -80,7 +81,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         };
         if exit.code.is_refusal() {
             self.undo_event(nmi, software);
-            return Err(self.refusal(exit));
+            return Err(EntryError::Refused { exit });
         }
         vmcb.write(control::TLB_CONTROL, TlbControl::NOTHING);
         vmcb.set_clean(CleanBits::ALL);
@@ -254,19 +255,15 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         None
     }
 
-    fn refusal(&self, exit: SvmExit) -> EntryError {
-        if exit.code.is_invalid() { self.invalid_state() } else { EntryError::Refused { exit } }
-    }
-
-    fn invalid_state(&self) -> EntryError {
-        EntryError::InvalidState {
-            cr0: self.read(save::CR0).into_bits(),
-            cr3: self.read(save::CR3),
-            cr4: self.read(save::CR4).into_bits(),
-            efer: self.read(save::EFER).into_bits(),
-            dr6: self.read(save::DR6),
-            dr7: self.read(save::DR7),
-            event: self.pending(),
+    /// What the processor does not say: the rules that the guest's state breaks.
+    #[cold]
+    fn explain(&self, error: EntryError) -> EntryError {
+        match error {
+            EntryError::Refused { exit } if exit.code.is_invalid() => {
+                let report = self.check();
+                EntryError::InvalidState { violated: report.violated(), first: report.violations().next() }
+            }
+            other => other,
         }
     }
 }
@@ -296,31 +293,18 @@ fn is_same(one: Event, other: Event) -> bool {
 /// assert_eq!(EntryError::Refused { exit }.to_string(), "the processor refused the entry: BUSY (0x0, 0x0)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EntryError {
-    /// VMRUN found a state that is illegal, and does not say which. These are the registers that it checks.
+    /// VMRUN found a state that is illegal, and does not say which. These are the rules that it breaks;
+    /// [`SvmVcpu::check`] gives the whole report, since the guest is as before.
     ///
     /// AMD APM vol. 2, section 15.5.1, "Basic Operation" (canonicalization and consistency checks).
-    #[error(
-        "invalid guest state: CR0 = {cr0:#x}, CR3 = {cr3:#x}, CR4 = {cr4:#x}, EFER = {efer:#x}, DR6 = {dr6:#x}, \
-         DR7 = {dr7:#x}, event to deliver: {event:?}"
-    )]
+    #[error("invalid guest state: {}", Why { violated: *violated, first: first.as_ref() })]
     InvalidState {
-        /// CR0.
-        cr0: u64,
-        /// CR3.
-        cr3: u64,
-        /// CR4.
-        cr4: u64,
-        /// EFER, with SVME as the VMCB has it.
-        efer: u64,
-        /// DR6.
-        dr6: u64,
-        /// DR7.
-        dr7: u64,
-        /// The event that the entry was to deliver.
-        event: Option<Event>,
+        /// The rules. If there are none, the processor checks more than is known here.
+        violated: RuleSet,
+        /// The first of them, with the values.
+        first: Option<Violation>,
     },
     /// The processor refused for another reason.
     #[error("the processor refused the entry: {exit}")]
@@ -331,4 +315,51 @@ pub enum EntryError {
     /// The host has cleared CR4.OSXSAVE, without which the state of its FPU cannot be kept.
     #[error("CR4.OSXSAVE of the host is 0, and was 1 when the virtual processor was made")]
     XsaveDisabled,
+}
+
+/// The first rule that is violated, and how many more.
+struct Why<'v> {
+    violated: RuleSet,
+    first: Option<&'v Violation>,
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.first else { return f.write_str("it violates no rule that is known") };
+        write!(f, "{first}")?;
+        match self.violated.len().saturating_sub(1) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString as _;
+
+    use x86_virt_core::Cr0;
+
+    use super::EntryError;
+    use crate::check::{RuleSet, VmrunContext, check};
+    use crate::dump::VmcbDump;
+    use crate::profile;
+    use crate::vmcb::Vmcb;
+
+    #[test]
+    fn an_invalid_state_is_explained() {
+        let none = EntryError::InvalidState { violated: RuleSet::NONE, first: None };
+        assert_eq!(none.to_string(), "invalid guest state: it violates no rule that is known");
+        let mut vmcb = Vmcb::from_bytes(&[0; 4096]);
+        vmcb.save.CR0 = Cr0::new().with_nw(true);
+        let report = check(VmcbDump::new(&vmcb), profile::MILAN.raw, VmrunContext::UNKNOWN);
+        let error = EntryError::InvalidState { violated: report.violated(), first: report.violations().next() };
+        assert_eq!(
+            error.to_string(),
+            "invalid guest state: SVM-VMRUN-EFER-SVME: SAVE.EFER = 0x0000000000000000: EFER.SVME must be 1 (APM vol. 2, \
+             section 15.5.1, \"Basic Operation\"), and 3 more"
+        );
+    }
 }

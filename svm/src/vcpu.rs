@@ -6,11 +6,12 @@ use x86_virt_core::{AddressSpace, Event, Frames, Host, OutOfFrames, VcpuConfig};
 use x86_virt_npt::NptFormat;
 
 use crate::capability::Capabilities;
+use crate::check::{Report, check};
 use crate::dump::VmcbDump;
 use crate::exit::SvmExit;
 use crate::parked::{LoadError, ParkedVcpu};
 use crate::root::{Processor, SvmRoot};
-use crate::vmcb::{Field, ReadWrite, WHOLE, control, save};
+use crate::vmcb::{EventInjection, Field, ReadWrite, VmcbValue as _, WHOLE, control, save};
 
 /// A virtual processor that is loaded on this processor, and implements [`Vcpu`](x86_virt_core::Vcpu).
 ///
@@ -106,6 +107,19 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     #[must_use]
     pub fn dump(&self) -> VmcbDump {
         VmcbDump::from_bytes(self.read(WHOLE))
+    }
+
+    /// Checks what the next entry would have the processor check, with the event that waits.
+    ///
+    /// What the reverse map, HWCR, SYSCFG and a VMSA hold is not looked at.
+    #[must_use]
+    pub fn check(&self) -> Report<'static, VmcbDump> {
+        let mut bytes = self.read(WHOLE);
+        if let Some(injection) = self.pending().and_then(|event| EventInjection::try_from(event).ok()) {
+            injection.encode(bytes.get_mut(control::EVENTINJ.offset()..).unwrap_or_default());
+        }
+        let context = self.processor.vmrun_context(self.host, self.guest.vmcb.hpa());
+        check(VmcbDump::from_bytes(bytes), self.capabilities().cpuid(), context)
     }
 
     /// Flushes at the next entry what the TLB holds of the guest, as after an INVLPG that was intercepted.

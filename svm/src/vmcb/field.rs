@@ -45,6 +45,12 @@ impl<T, A, S> Field<T, A, S> {
         Self { name, offset, clean, _type: PhantomData, _structure: PhantomData }
     }
 
+    /// The manual's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
     /// Offset in the structure, in bytes.
     #[must_use]
     pub const fn offset(self) -> usize {

@@ -72,14 +72,18 @@ impl<A: Frames> VmcbFrame<A> {
         self.write(control::INTERCEPT_MISC3, misc3);
     }
 
-    /// A copy of the guest's registers, for [`restore`](Self::restore).
+    /// A copy of the guest's registers and of the event to deliver, for [`restore`](Self::restore).
     #[expect(unsafe_code, reason = "reads memory that the processor writes")]
     pub(crate) fn snapshot(&self) -> Snapshot {
         // SAFETY: the registers are inside the frame.
         let registers = unsafe { self.frame.pointer().add(save::START) }.cast::<[u64; REGISTER_WORDS]>();
         // SAFETY: aligned to a multiple of 8 in a frame that is aligned to 4096; any bits are integers.
         let registers = unsafe { registers.read_volatile() };
-        Snapshot { registers, interrupts: self.read(control::VIRTUAL_INTERRUPT_CONTROL) }
+        Snapshot {
+            registers,
+            interrupts: self.read(control::VIRTUAL_INTERRUPT_CONTROL),
+            event: self.read(control::EVENTINJ),
+        }
     }
 
     /// Puts the guest's registers back; all of them count as written.
@@ -90,6 +94,7 @@ impl<A: Frames> VmcbFrame<A> {
         // SAFETY: as in `snapshot`; `self` owns the frame, and no VMRUN executes.
         unsafe { registers.write_volatile(snapshot.registers) };
         self.write(control::VIRTUAL_INTERRUPT_CONTROL, snapshot.interrupts);
+        self.write(control::EVENTINJ, snapshot.event);
         self.set_clean(CleanBits::NONE);
     }
 
@@ -103,11 +108,12 @@ impl<A: Frames> VmcbFrame<A> {
 /// Registers that a processor may write when it refuses a VMRUN: from ES to LAST_EXCP_TO.
 const REGISTER_WORDS: usize = (save::LAST_EXCP_TO.offset() + 8 - save::START) / 8;
 
-/// The guest's registers in the VMCB.
+/// The guest's registers in the VMCB, and the event to deliver.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot {
     registers: [u64; REGISTER_WORDS],
     interrupts: crate::vmcb::VirtualInterruptControl,
+    event: crate::vmcb::EventInjection,
 }
 
 /// The low and the high half.
