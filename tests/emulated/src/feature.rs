@@ -80,7 +80,7 @@ pub(crate) fn has(feature: Feature) -> bool {
 }
 
 /// Whether QEMU's TCG is the processor: it says so as a hypervisor would.
-fn is_tcg() -> bool {
+pub(crate) fn is_tcg() -> bool {
     __cpuid(0x4000_0000).ebx == u32::from_le_bytes(*b"TCGT")
 }
 

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod bench;
+mod check_svm;
 mod code;
 mod controls_vmx;
 mod coverage;
@@ -107,6 +108,9 @@ const TESTS: &[Test] = tests! {
     entry_svm {
         invalid_guest_state: On::Only(Vendor::Amd),
         missing_intercept_of_vmrun: On::Only(Vendor::Amd),
+    }
+    check_svm {
+        agrees_with_the_processor: On::Only(Vendor::Amd),
     }
     controls_vmx {
         that_end_a_run: On::FirstOf(Vendor::Intel),
