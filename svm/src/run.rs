@@ -293,6 +293,7 @@ fn is_same(one: Event, other: Event) -> bool {
 /// assert_eq!(EntryError::Refused { exit }.to_string(), "the processor refused the entry: BUSY (0x0, 0x0)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EntryError {
     /// VMRUN found a state that is illegal, and does not say which. These are the rules that it breaks;
@@ -304,6 +305,7 @@ pub enum EntryError {
         /// The rules. If there are none, the processor checks more than is known here.
         violated: RuleSet,
         /// The first of them, with the values.
+        #[cfg_attr(feature = "arbitrary", arbitrary(default))]
         first: Option<Violation>,
     },
     /// The processor refused for another reason.

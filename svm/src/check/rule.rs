@@ -252,6 +252,7 @@ impl fmt::Debug for Place {
 /// assert!(RuleSet::NONE.is_empty() && RuleSet::NONE.iter().next().is_none());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct RuleSet {
     words: [u64; 2],
 }
