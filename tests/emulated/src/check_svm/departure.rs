@@ -147,8 +147,8 @@ const QEMU_STOPS: &[Stop] = &[
 
 const BOCHS_STOPS: &[Stop] = &[
     Stop {
-        condition: |value| bits(value("EVENTINJ"), 31, 1) == 1 && bits(value("SS.ATTRIBUTES"), 7, 1) == 0,
-        what: "an event to deliver and SS.P = 0: it ends with an assertion",
+        condition: |value| bits(value("EVENTINJ"), 31, 1) == 1 && value("SS.ATTRIBUTES") & 0x8a != 0x82,
+        what: "an event to deliver and SS that is no present, writable data: it ends with an assertion",
     },
     Stop {
         condition: |value| {
