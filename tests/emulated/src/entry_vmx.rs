@@ -3,6 +3,7 @@
 
 use alloc::string::ToString as _;
 
+use x86_virt::vmx::check::Prediction;
 use x86_virt::vmx::field::{self, Encoding, Field, FieldValue, Sensitive};
 use x86_virt::vmx::{
     BasicExitReason, EntryError, InstructionError, PinControls, VmFail, VmcsRead as _, VmcsWrite as _, VmxVcpu,
@@ -32,6 +33,10 @@ fn with_vcpu(bench: &Bench, test: impl Fn(&mut VmxVcpu<'_, '_, 'static, Frames>)
 /// The guest runs from its start.
 fn runs(vcpu: &mut VmxVcpu<'_, '_, 'static, Frames>) -> Outcome {
     vcpu.set_rip(CODE);
+    {
+        let report = vcpu.check();
+        ensure_eq!(report.prediction(), Prediction::Enters, "what the checker says of a valid guest: {report}");
+    }
     for kind in [ExitKind::Cpuid, ExitKind::Hlt] {
         ensure_eq!(vcpu.run()?.kind, kind, "exit of a valid guest");
         vcpu.skip_instruction()?;
@@ -52,7 +57,9 @@ fn with_invalid<T: FieldValue>(
     unsafe { vcpu.vmcs_mut().write_sensitive(field, invalid) }?;
     for _ in 0..2 {
         let before = vcpu.state();
+        ensure!(vcpu.check().violations().next().is_some(), "the checker finds nothing wrong");
         let Err(error) = vcpu.run() else { fail!("the processor took an invalid value") };
+        ensure!(vcpu.why(&error).next().is_some(), "the checker does not know why: {error}");
         test(error)?;
         ensure_eq!(vcpu.state(), before, "state after the refusal");
     }
