@@ -26,6 +26,13 @@ pub trait Register: Copy + fmt::Debug + fmt::Display {
 
     /// The value.
     fn into_raw(self) -> u64;
+
+    /// Writes the fields that are not zero, each with a space before: the text of the word without its number.
+    ///
+    /// # Errors
+    ///
+    /// Those of the formatter.
+    fn show_names(self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
 /// The value of a field of a [`Register`].
@@ -111,33 +118,39 @@ macro_rules! register {
         $(#[$doc:meta])*
         pub struct $register:ident($bits:ident $(, $option:ident = $value:tt)*) { $($body:tt)* }
     ) => {
-        $(#[$doc])*
-        #[bitfield_struct::bitfield($bits, debug = false $(, $option = $value)*)]
-        #[derive(PartialEq, Eq, Hash)]
-        pub struct $register { $($body)* }
-
-        impl $register {
-            fn show(self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                let digits = usize::try_from($bits::BITS / 4 + 2).unwrap_or_default();
-                write!(f, "{:#0digits$x}", self.into_bits())?;
-                $crate::register_fields! { show self f [$($body)*] }
-                Ok(())
-            }
+        $crate::register_word! {
+            $(#[$doc])*
+            pub struct $register($bits $(, $option = $value)*) { $($body)* }
         }
 
         impl core::fmt::Display for $register {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                self.show(f)
+                let digits = usize::try_from($bits::BITS / 4 + 2).unwrap_or_default();
+                write!(f, "{:#0digits$x}", self.into_bits())?;
+                $crate::Register::show_names(*self, f)
             }
         }
 
         impl core::fmt::Debug for $register {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(concat!(stringify!($register), "("))?;
-                self.show(f)?;
-                f.write_str(")")
+                write!(f, concat!(stringify!($register), "({})"), self)
             }
         }
+    };
+}
+
+/// Defines the same without its text, for a word that has one of its own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! register_word {
+    (
+        $(#[$doc:meta])*
+        pub struct $register:ident($bits:ident $(, $option:ident = $value:tt)*) { $($body:tt)* }
+    ) => {
+        $(#[$doc])*
+        #[bitfield_struct::bitfield($bits, debug = false $(, $option = $value)*)]
+        #[derive(PartialEq, Eq, Hash)]
+        pub struct $register { $($body)* }
 
         impl $crate::Register for $register {
             const FIELDS: &'static [$crate::BitField] = $crate::register_fields! { table (0) [] [$($body)*] };
@@ -150,6 +163,11 @@ macro_rules! register {
 
             fn into_raw(self) -> u64 {
                 u64::from(self.into_bits())
+            }
+
+            fn show_names(self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                $crate::register_fields! { show self f [$($body)*] }
+                Ok(())
             }
         }
 

@@ -239,7 +239,7 @@ impl fmt::Display for DumpEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:#05x} ", self.name(), self.offset)?;
         self.value(f)?;
-        write_word(f, &Part(Self::meaning, self))
+        self.meaning(f)
     }
 }
 
@@ -256,37 +256,7 @@ impl fmt::Display for DumpDifference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} -> ", self.one)?;
         self.other.value(f)?;
-        write_word(f, &Part(DumpEntry::meaning, &self.other))
-    }
-}
-
-/// A part of the text of an entry.
-struct Part<'p, 'd>(fn(&DumpEntry<'d>, &mut fmt::Formatter<'_>) -> fmt::Result, &'p DumpEntry<'d>);
-
-impl fmt::Display for Part<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0(self.1, f)
-    }
-}
-
-/// Writes a space and `text`, or nothing if `text` is empty.
-fn write_word(f: &mut fmt::Formatter<'_>, text: &dyn fmt::Display) -> fmt::Result {
-    fmt::Write::write_fmt(&mut AfterSpace { f, is_first: true }, format_args!("{text}"))
-}
-
-/// Puts a space before what is written to it.
-struct AfterSpace<'f, 'b> {
-    f: &'f mut fmt::Formatter<'b>,
-    is_first: bool,
-}
-
-impl fmt::Write for AfterSpace<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_first && !text.is_empty() {
-            self.is_first = false;
-            self.f.write_str(" ")?;
-        }
-        self.f.write_str(text)
+        self.other.meaning(f)
     }
 }
 

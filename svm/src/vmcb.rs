@@ -39,7 +39,7 @@ pub use save::SaveArea;
 pub use segment::{SegmentAttributes, VmcbSegment};
 pub use tlb::TlbControl;
 pub use value::VmcbValue;
-pub(crate) use value::{intercepts, show_as, show_names};
+pub(crate) use value::{intercepts, show_as};
 
 /// A VMCB of a guest without SEV-ES: the control area and the legacy state-save area.
 ///

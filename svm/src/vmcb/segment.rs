@@ -3,10 +3,9 @@
 use core::fmt;
 
 use static_assertions::const_assert_eq;
-use x86_virt_core::register;
-use x86_virt_core::{DescriptorTable, Segment, SegmentAccessRights};
+use x86_virt_core::{DescriptorTable, Register, Segment, SegmentAccessRights, register};
 
-use crate::vmcb::{VmcbValue, show_names};
+use crate::vmcb::VmcbValue;
 
 /// A segment or descriptor-table register in the VMCB.
 ///
@@ -57,8 +56,8 @@ impl VmcbValue for VmcbSegment {
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { selector, attributes, limit, base } = self;
-        write!(f, "selector={selector:#x} limit={limit:#x} base={base:#x} attributes={:#x} ", attributes.into_bits())?;
-        show_names(*attributes, f)
+        write!(f, " selector={selector:#x} limit={limit:#x} base={base:#x} attributes={:#x}", attributes.into_bits())?;
+        attributes.show_names(f)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Values of fields, and their form in memory.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use x86_virt_core::{Cr0, Cr4, Efer, Gpa, Hpa, Register, Rflags};
 
@@ -28,7 +28,7 @@ pub trait VmcbValue: Copy + fmt::Debug {
     /// Writes the form in memory to the start of `bytes`, unless they are too few.
     fn encode(&self, bytes: &mut [u8]);
 
-    /// Writes what the value means, if that is more than the number.
+    /// Writes what the value means, with a space before each part. Nothing if it is but a number.
     ///
     /// # Errors
     ///
@@ -47,10 +47,8 @@ pub(crate) fn show_as<T: VmcbValue>(bytes: &[u8], f: &mut fmt::Formatter<'_>) ->
 /// Writes the exit codes of the intercepts that are set in `bytes`, the first of which has the code `FIRST`.
 pub(crate) fn intercepts<const FIRST: u64>(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let word = u64::decode(&padded(bytes));
-    let mut separator = "";
     for bit in (0..64).filter(|bit| word >> bit & 1 != 0) {
-        write!(f, "{separator}{}", ExitCode::from_bits(FIRST + bit))?;
-        separator = " ";
+        write!(f, " {}", ExitCode::from_bits(FIRST + bit))?;
     }
     Ok(())
 }
@@ -120,7 +118,7 @@ macro_rules! registers {
             }
 
             fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                show_names(*self, f)
+                if self.into_bits() == 0 { Ok(()) } else { Register::show_names(*self, f) }
             }
         })*
     };
@@ -141,7 +139,7 @@ impl VmcbValue for TlbControl {
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
+        write!(f, " {self}")
     }
 }
 
@@ -155,36 +153,7 @@ impl VmcbValue for ExitCode {
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-/// Writes the bits of `register` that are set, without its value, which comes first in its text.
-pub(crate) fn show_names<R: Register>(register: R, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if register.into_raw() == 0 {
-        return Ok(());
-    }
-    write!(AfterFirstWord { f, is_after: false }, "{register}")
-}
-
-/// What is written to it goes to `f` from behind the first space on.
-struct AfterFirstWord<'f, 'b> {
-    f: &'f mut fmt::Formatter<'b>,
-    is_after: bool,
-}
-
-impl fmt::Write for AfterFirstWord<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_after {
-            return self.f.write_str(text);
-        }
-        match text.split_once(' ') {
-            Some((_, rest)) => {
-                self.is_after = true;
-                self.f.write_str(rest)
-            }
-            None => Ok(()),
-        }
+        write!(f, " {self}")
     }
 }
 
@@ -193,6 +162,7 @@ mod tests {
     extern crate std;
 
     use core::fmt;
+    use std::format;
     use std::string::{String, ToString as _};
 
     use super::{VmcbValue, intercepts, show_as};
@@ -214,16 +184,16 @@ mod tests {
     #[test]
     fn numbers_say_nothing_more_and_words_their_names() {
         assert_eq!(text::<u64>(&[1; 8]), "");
-        assert_eq!(text::<TlbControl>(&[3]), "FLUSH_GUEST");
-        assert_eq!(text::<TlbControl>(&[2]), "2");
+        assert_eq!(text::<TlbControl>(&[3]), " FLUSH_GUEST");
+        assert_eq!(text::<TlbControl>(&[2]), " 2");
         assert_eq!(text::<EventInjection>(&[0; 8]), "");
         let event = text::<EventInjection>(&[0x0d, 0x0b, 0, 0x80, 0x10, 0, 0, 0]);
-        assert_eq!(event, "VECTOR=0xd EVENT_TYPE=EXCEPTION EV V ERROR_CODE=0x10");
+        assert_eq!(event, " VECTOR=0xd EVENT_TYPE=EXCEPTION EV V ERROR_CODE=0x10");
     }
 
     #[test]
     fn intercepts_are_named_by_their_exit_codes() {
-        assert_eq!(Shown(intercepts::<0x60>, &[0, 0, 0x04, 0x01]).to_string(), "CPUID HLT");
+        assert_eq!(Shown(intercepts::<0x60>, &[0, 0, 0x04, 0x01]).to_string(), " CPUID HLT");
         for (field, words) in control::ALL.iter().filter(|field| field.offset < 0x18).zip([
             [0x8, 0, 0, 0, 0, 0],
             [0x8_0000, 0, 0, 0, 0, 0],
@@ -236,7 +206,7 @@ mod tests {
         ]) {
             let code = u64::try_from(field.offset * 8 + 3).unwrap();
             let name = crate::ExitCode::from_bits(code);
-            assert_eq!(Shown(field.show, &[8, 0]).to_string(), name.to_string(), "{}", field.name);
+            assert_eq!(Shown(field.show, &[8, 0]).to_string(), format!(" {name}"), "{}", field.name);
             assert_eq!(InterceptSet::NONE.with(name).words(), words);
         }
     }

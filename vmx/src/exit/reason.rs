@@ -2,37 +2,11 @@
 
 use core::fmt;
 
-use x86_virt_core::{BitField, Register, TableRow, arbitrary_bits, register_fields};
+use x86_virt_core::{BitField, Register, TableRow, register_word};
 
 use super::basic_reason::BasicExitReason;
 
-/// Defines the word from one list of fields, as `register!` does, but for the text: here the reason comes first.
-macro_rules! exit_reason {
-    ($(#[$doc:meta])* pub struct ExitReason(u32) { $($body:tt)* }) => {
-        $(#[$doc])*
-        #[bitfield_struct::bitfield(u32, debug = false)]
-        #[derive(PartialEq, Eq, Hash)]
-        pub struct ExitReason { $($body)* }
-
-        impl Register for ExitReason {
-            const FIELDS: &'static [BitField] = register_fields! { table (0) [] [$($body)*] };
-            const WIDTH: u32 = u32::BITS;
-
-            fn from_raw(raw: u64) -> Self {
-                let [a, b, c, d, ..] = raw.to_le_bytes();
-                Self::from_bits(u32::from_le_bytes([a, b, c, d]))
-            }
-
-            fn into_raw(self) -> u64 {
-                u64::from(self.into_bits())
-            }
-        }
-
-        arbitrary_bits!(ExitReason);
-    };
-}
-
-exit_reason! {
+register_word! {
     /// An exit reason: the basic reason in bits 15:0, and flags.
     ///
     /// A reason that this version does not know is kept and printed as its number.

@@ -1,10 +1,10 @@
 //! What a field holds.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use x86_virt_core::{
-    Cr0, Cr4, DebugControl, Dr7, Efer, Gpa, Gva, Hpa, PageFaultErrorCode, Rflags, SegmentAccessRights, SpecCtrl,
-    SupervisorCet,
+    Cr0, Cr4, DebugControl, Dr7, Efer, Gpa, Gva, Hpa, PageFaultErrorCode, Register, Rflags, SegmentAccessRights,
+    SpecCtrl, SupervisorCet,
 };
 use x86_virt_ept::{Eptp, Hlatp, Spptp};
 
@@ -101,20 +101,18 @@ macro_rules! domain_value {
     };
 }
 
-// Their text is the number, and behind it the names of bits.
+// Words of named bits.
 domain_value! {
-    behind_number:
+    Register::show_names:
     Bndcfgs(u64),
     Cr0(u64),
     Cr4(u64),
     DebugControl(u64),
     Dr7(u64),
     Efer(u64),
-    EntryControls(u32),
     EntryInterruption(u32),
     Eptp(u64),
     ExceptionBitmap(u32),
-    ExitControls(u32),
     FredConfig(u64),
     GuestInterruptStatus(u16),
     Hlatp(u64),
@@ -123,57 +121,43 @@ domain_value! {
     LbrCtl(u64),
     PageFaultErrorCode(u32),
     PendingDebugExceptions(u64),
-    PinControls(u32),
-    PrimaryControls(u32),
     Rflags(u64),
     RtitCtl(u64),
-    SecondaryControls(u32),
-    SecondaryExitControls(u64),
     SegmentAccessRights(u32),
     SpecCtrl(u64),
     Spptp(u64),
     SupervisorCet(u64),
-    TertiaryControls(u64),
     VmExitInterruption(u32),
+}
+
+// Control words, whose bits are rows of tables of their own.
+macro_rules! control_value {
+    ($($word:ident($integer:ident)),* $(,)?) => {
+        $(domain_value! { $word::show: $word($integer) })*
+    };
+}
+
+control_value! {
+    EntryControls(u32),
+    ExitControls(u32),
+    PinControls(u32),
+    PrimaryControls(u32),
+    SecondaryControls(u32),
+    SecondaryExitControls(u64),
+    TertiaryControls(u64),
     VmFunctionControls(u64),
 }
 
-// Their text is a name.
+// Codes, and words whose text is a name.
 domain_value! {
-    whole:
+    name:
     ActivityState(u32),
     ExitReason(u32),
     InstructionError(u32),
 }
 
-fn whole(value: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn name(value: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, " {value}")
-}
-
-fn behind_number(value: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(BehindNumber { f, reached: false }, "{value}")
-}
-
-/// Passes text on from the first space.
-struct BehindNumber<'a, 'b> {
-    f: &'a mut fmt::Formatter<'b>,
-    reached: bool,
-}
-
-impl fmt::Write for BehindNumber<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.reached {
-            return self.f.write_str(text);
-        }
-        match text.split_once(' ') {
-            Some((_, rest)) => {
-                self.reached = true;
-                self.f.write_char(' ')?;
-                self.f.write_str(rest)
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]
