@@ -66,7 +66,7 @@ impl Register {
     fn write(self, value: u32) {
         let register = ptr::with_exposed_provenance_mut::<u32>(BASE + self.offset());
         // SAFETY: an aligned register of the local APIC, which is mapped there. It can make this or another processor
-        // take a vector that has an entry, or start at the trampoline; the latter only by `start_processor`.
+        // take a vector that has an entry, or start at the trampoline; the latter only by `send_start_up`.
         unsafe { register.write_volatile(value) };
     }
 }
@@ -124,13 +124,22 @@ pub fn send_nmi(processor: usize) {
     send(processor, ASSERT | NMI);
 }
 
-/// Resets an application processor, which then waits for [`start_processor`].
-pub(crate) fn reset_processor(processor: usize) {
+/// Sends INIT to a processor: outside of virtualization, it is reset, and then waits for a [start-up signal](send_start_up).
+///
+/// # Panics
+///
+/// If there can be no such processor.
+pub fn send_init(processor: usize) {
     send(processor, ASSERT | INIT);
 }
 
-/// Starts a processor that waits after a reset, in real-address mode at page `page` of the first MiB.
-pub(crate) fn start_processor(processor: usize, page: u8) {
+/// Sends a start-up signal. A processor that waits for it starts in real-address mode at page `page` of the first MiB; others
+/// discard it.
+///
+/// # Panics
+///
+/// If there can be no such processor.
+pub fn send_start_up(processor: usize, page: u8) {
     send(processor, ASSERT | START_UP | u32::from(page));
 }
 

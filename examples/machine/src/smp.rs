@@ -104,9 +104,9 @@ fn start_processors(processors: usize) {
     for index in ARRIVED.load(Relaxed)..processors {
         copy_trampoline();
         STARTING.store(u32::try_from(index).expect("index is below MAX_PROCESSORS"), Release);
-        apic::reset_processor(index);
+        apic::send_init(index);
         wait(RESET_MICROSECONDS, || false);
-        apic::start_processor(index, TRAMPOLINE_PAGE);
+        apic::send_start_up(index, TRAMPOLINE_PAGE);
         let has_arrived = wait(START_MICROSECONDS, || ARRIVED.load(Acquire) > index);
         assert!(has_arrived, "processor {index} of {processors} does not start");
     }

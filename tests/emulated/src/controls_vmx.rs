@@ -4,14 +4,16 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::arch::x86_64::__cpuid_count;
 
+use x86::msr::wrmsr;
 use x86_virt::ept::{EptEntry, Eptp};
 use x86_virt::vmx::field::{self, Field, FieldValue, Sensitive};
 use x86_virt::vmx::{
     BasicExitReason, Control, ControlWord, ExitQualification, InstructionInformation, PinControls, PrimaryControls,
     SecondaryControls, VmcsRead as _, VmcsWrite as _, VmxVcpu,
 };
-use x86_virt::{AnyVcpu, CpuState, Gprs, GuestRam, Reason, Vcpu, VcpuConfig};
+use x86_virt::{AnyVcpu, CpuState, Gprs, GuestRam, Hpa, Reason, Vcpu, VcpuConfig};
 
 use crate::bench::{Bench, Frames};
 use crate::coverage;
@@ -127,8 +129,12 @@ const MEMORY_WITH_INDEX: u32 = MEMORY | 0b11 | 0xf << 18;
 const VIRTUAL_APIC: u64 = 0x1_4000;
 const APIC_ACCESS: u64 = 0x1_5000;
 const LOG: u64 = 0x1_6000;
+/// The guest's own tables map it, and the extended ones do not.
+const UNMAPPED: u64 = 0x3000_0000;
 
 const DESCRIPTOR: SecondaryControls = SecondaryControls::DESCRIPTOR_TABLE_EXITING;
+/// Which states of the supervisor XSAVES saves.
+const IA32_XSS: u32 = 0xda0;
 const TPR_SHADOW: PrimaryControls = PrimaryControls::USE_TPR_SHADOW;
 
 #[rustfmt::skip]
@@ -143,22 +149,30 @@ const CASES: &[Case] = &[
         .qualification(0x003),
     case("CR3-store exiting", &[0x41, 0x0f, 0x20, 0xde], BasicExitReason::CONTROL_REGISTER_ACCESS)
         .primary(PrimaryControls::CR3_STORE_EXITING).qualification(0xe13),
-    case("CR8-load exiting", &[0x44, 0x0f, 0x22, 0xc3], BasicExitReason::CONTROL_REGISTER_ACCESS).qualification(0x308),
-    case("CR8-store exiting", &[0x44, 0x0f, 0x20, 0xc1], BasicExitReason::CONTROL_REGISTER_ACCESS).qualification(0x118),
+    case("CR8-load exiting", &[0x44, 0x0f, 0x22, 0xc3], BasicExitReason::CONTROL_REGISTER_ACCESS)
+        .primary(PrimaryControls::CR8_LOAD_EXITING).qualification(0x308),
+    case("CR8-store exiting", &[0x44, 0x0f, 0x20, 0xc1], BasicExitReason::CONTROL_REGISTER_ACCESS)
+        .primary(PrimaryControls::CR8_STORE_EXITING).qualification(0x118),
     case("CLTS with CR0.TS the host's", &[0x0f, 0x06], BasicExitReason::CONTROL_REGISTER_ACCESS).qualification(0x20).prepare(own_ts),
     case("LMSW AX with CR0.TS the host's", &[0x0f, 0x01, 0xf0], BasicExitReason::CONTROL_REGISTER_ACCESS).qualification(0x1_0030)
         .prepare(own_ts),
     case("LMSW [RSI] with CR0.TS the host's", &[0x0f, 0x01, 0x36], BasicExitReason::CONTROL_REGISTER_ACCESS).qualification(0x1_0070)
         .prepare(own_ts),
-    case("MOV-DR exiting, to DR7", &[0x0f, 0x23, 0xf8], BasicExitReason::MOV_DR).qualification(0x007),
-    case("MOV-DR exiting, from DR2", &[0x41, 0x0f, 0x21, 0xd3], BasicExitReason::MOV_DR).qualification(0xb12),
+    case("MOV-DR exiting, to DR7", &[0x0f, 0x23, 0xf8], BasicExitReason::MOV_DR).primary(PrimaryControls::MOV_DR_EXITING).qualification(0x007),
+    case("MOV-DR exiting, from DR2", &[0x41, 0x0f, 0x21, 0xd3], BasicExitReason::MOV_DR).primary(PrimaryControls::MOV_DR_EXITING).qualification(0xb12),
     case("unconditional I/O exiting, IN", &[0xe4, 0x60], BasicExitReason::IO_INSTRUCTION)
         .primary(PrimaryControls::UNCONDITIONAL_IO_EXITING).without(PrimaryControls::USE_IO_BITMAPS).qualification(0x60_0048),
     case("unconditional I/O exiting, REP OUTSW", &[0xf3, 0x66, 0x6f], BasicExitReason::IO_INSTRUCTION)
         .primary(PrimaryControls::UNCONDITIONAL_IO_EXITING).without(PrimaryControls::USE_IO_BITMAPS).qualification(0x1234_0031)
         .information(0x3_8380, 2 << 7 | 3 << 15),
+    case("I/O bitmaps, OUT DX, EAX", &[0xef], BasicExitReason::IO_INSTRUCTION).primary(PrimaryControls::USE_IO_BITMAPS)
+        .qualification(0x1234_0003),
+    case("MSR bitmaps, RDMSR", &[0x0f, 0x32], BasicExitReason::RDMSR).primary(PrimaryControls::USE_MSR_BITMAPS).prepare(efer),
+    case("MSR bitmaps, WRMSR", &[0x0f, 0x30], BasicExitReason::WRMSR).primary(PrimaryControls::USE_MSR_BITMAPS).prepare(efer),
     case("no MSR bitmaps, RDMSR", &[0x0f, 0x32], BasicExitReason::RDMSR).without(PrimaryControls::USE_MSR_BITMAPS),
     case("no MSR bitmaps, WRMSR", &[0x0f, 0x30], BasicExitReason::WRMSR).without(PrimaryControls::USE_MSR_BITMAPS),
+    case("MONITOR exiting", &[0x0f, 0x01, 0xc8], BasicExitReason::MONITOR).primary(PrimaryControls::MONITOR_EXITING),
+    case("MWAIT exiting", &[0x0f, 0x01, 0xc9], BasicExitReason::MWAIT).primary(PrimaryControls::MWAIT_EXITING),
     case("PAUSE exiting", &[0xf3, 0x90], BasicExitReason::PAUSE).primary(PrimaryControls::PAUSE_EXITING),
     case("PAUSE-loop exiting", &[0xf3, 0x90, 0xeb, 0xfc], BasicExitReason::PAUSE).secondary(SecondaryControls::PAUSE_LOOP_EXITING)
         .prepare(|vcpu, _, _| {
@@ -215,6 +229,22 @@ const CASES: &[Case] = &[
     case("VMREAD R9, RBX", &[0x41, 0x0f, 0x78, 0xd9], BasicExitReason::VMREAD)
         .register(1 << 10 | 0xf << 3 | 0xf << 28, 1 << 10 | 9 << 3 | 3 << 28),
     case("VMWRITE RCX, [RSI]", &[0x0f, 0x79, 0x0e], BasicExitReason::VMWRITE).at_rsi(0xf << 28, 1 << 28),
+    // The link pointer refers to no VMCS: without the bit in the bitmap, the instruction would fail and not end the run.
+    case("VMCS shadowing, VMREAD RCX, RBX", &[0x0f, 0x78, 0xd9], BasicExitReason::VMREAD)
+        .secondary(SecondaryControls::VMCS_SHADOWING).register(1 << 10 | 0xf << 3 | 0xf << 28, 1 << 10 | 1 << 3 | 3 << 28)
+        .prepare(|vcpu, ram, _| shadowing(vcpu, ram, field::VMREAD_BITMAP_ADDRESS)),
+    case("VMCS shadowing, VMWRITE RCX, RBX", &[0x0f, 0x79, 0xcb], BasicExitReason::VMWRITE)
+        .secondary(SecondaryControls::VMCS_SHADOWING).register(1 << 10 | 0xf << 3 | 0xf << 28, 1 << 10 | 3 << 3 | 1 << 28)
+        .prepare(|vcpu, ram, _| shadowing(vcpu, ram, field::VMWRITE_BITMAP_ADDRESS)),
+    case("XSAVES [RSI]", &[0x0f, 0xc7, 0x2e], BasicExitReason::XSAVES).secondary(SecondaryControls::ENABLE_XSAVES)
+        .at_rsi(0, 0).needs(Feature::SupervisorStates).prepare(supervisor_states),
+    case("XRSTORS [RSI]", &[0x0f, 0xc7, 0x1e], BasicExitReason::XRSTORS).secondary(SecondaryControls::ENABLE_XSAVES)
+        .at_rsi(0, 0).needs(Feature::SupervisorStates).prepare(supervisor_states),
+    case("GETSEC", &[0x0f, 0x37], BasicExitReason::GETSEC).needs(Feature::Smx).prepare(|vcpu, _, _| {
+        // The library lets no guest have it.
+        let cr4 = vcpu.vmcs().read(field::GUEST_CR4)?.with_smxe(true);
+        sensitive(vcpu, field::GUEST_CR4, cr4)
+    }),
     case("VMCALL", &[0x0f, 0x01, 0xc1], BasicExitReason::VMCALL),
     case("VMLAUNCH", &[0x0f, 0x01, 0xc2], BasicExitReason::VMLAUNCH),
     case("VMRESUME", &[0x0f, 0x01, 0xc3], BasicExitReason::VMRESUME),
@@ -233,6 +263,22 @@ const CASES: &[Case] = &[
             ram.write(VIRTUAL_APIC + 0x80, &[0x80])?;
             state.gprs.rdx = 4;
             Ok(vcpu.vmcs_mut().write(field::TPR_THRESHOLD, 8)?)
+        }),
+    // WRMSR to TPR of the x2APIC.
+    case("TPR below threshold, x2APIC", &[0x0f, 0x30], BasicExitReason::TPR_BELOW_THRESHOLD).primary(TPR_SHADOW)
+        .secondary(SecondaryControls::VIRTUALIZE_X2APIC_MODE).at(2).prepare(|vcpu, ram, state| {
+            virtual_apic(vcpu, ram)?;
+            ram.write(VIRTUAL_APIC + 0x80, &[0x80])?;
+            sensitive(vcpu, field::MSR_BITMAPS, FieldValue::from_raw(ram.hpa().get() + LOG))?;
+            state.gprs.rcx = 0x808;
+            state.gprs.rdx = 0;
+            Ok(vcpu.vmcs_mut().write(field::TPR_THRESHOLD, 8)?)
+        }),
+    // MOV EAX, [EBX]: nothing is mapped there.
+    case("EPT violation", &[0x67, 0x8b, 0x03], BasicExitReason::EPT_VIOLATION).secondary(SecondaryControls::ENABLE_EPT)
+        .qualification(0x181).prepare(|_, _, state| {
+            state.gprs.rbx = UNMAPPED;
+            Ok(())
         }),
     // MOV EAX, [RSI].
     case("APIC access, read", &[0x8b, 0x06], BasicExitReason::APIC_ACCESS).secondary(SecondaryControls::VIRTUALIZE_APIC_ACCESSES)
@@ -313,6 +359,39 @@ fn own_ts(vcpu: &mut Vmx<'_, '_>, ram: &GuestRam<'_>, state: &mut CpuState) -> O
     Ok(ram.write(DATA, &[1, 0])?)
 }
 
+/// RCX selects EFER.
+fn efer(_vcpu: &mut Vmx<'_, '_>, _ram: &GuestRam<'_>, state: &mut CpuState) -> Outcome {
+    state.gprs.rcx = 0xc000_0080;
+    Ok(())
+}
+
+/// A bitmap of VMREAD or VMWRITE in which all bits are set.
+fn shadowing(vcpu: &mut Vmx<'_, '_>, ram: &GuestRam<'_>, bitmap: Field<Hpa, Sensitive>) -> Outcome {
+    ram.write(LOG, &[0xff; 0x1000])?;
+    let none = FieldValue::from_raw(ram.hpa().get() + VIRTUAL_APIC);
+    sensitive(vcpu, field::VMREAD_BITMAP_ADDRESS, none)?;
+    sensitive(vcpu, field::VMWRITE_BITMAP_ADDRESS, none)?;
+    sensitive(vcpu, bitmap, FieldValue::from_raw(ram.hpa().get() + LOG))
+}
+
+/// The instruction asks for states that the bitmap of exits names.
+fn supervisor_states(vcpu: &mut Vmx<'_, '_>, _ram: &GuestRam<'_>, state: &mut CpuState) -> Outcome {
+    state.cr4.set_osxsave(true);
+    state.gprs.rax = u64::MAX;
+    state.gprs.rdx = u64::MAX;
+    sensitive(vcpu, field::XSS_EXITING_BITMAP, u64::MAX)
+}
+
+/// Gives XSAVES, where there is one, something to save: guests have the host's IA32_XSS.
+fn set_supervisor_states(are_on: bool) {
+    if has(Feature::SupervisorStates) {
+        let supported = __cpuid_count(0xd, 1);
+        let states = u64::from(supported.edx) << 32 | u64::from(supported.ecx);
+        // SAFETY: the processor has these states, and nothing on this machine uses XSAVES. No root is entered.
+        unsafe { wrmsr(IA32_XSS, if are_on { states } else { 0 }) };
+    }
+}
+
 /// A page of the guest's memory is its virtual APIC.
 fn virtual_apic(vcpu: &mut Vmx<'_, '_>, ram: &GuestRam<'_>) -> Outcome {
     sensitive(vcpu, field::VIRTUAL_APIC_ADDRESS, FieldValue::from_raw(ram.hpa().get() + VIRTUAL_APIC))
@@ -332,11 +411,13 @@ fn sensitive<T: FieldValue>(vcpu: &mut Vmx<'_, '_>, field: Field<T, Sensitive>, 
 /// Each control that this processor has.
 pub(crate) fn that_end_a_run(bench: &Bench) -> Outcome {
     let mut failures = Vec::new();
+    set_supervisor_states(true);
     for case in CASES.iter().filter(|case| case.needs.is_none_or(has)) {
         if let Err(why) = check(bench, case) {
             failures.push(format!("{}: {why}", case.name));
         }
     }
+    set_supervisor_states(false);
     ensure!(failures.is_empty(), "{}", failures.join("; "));
     Ok(())
 }
@@ -353,7 +434,10 @@ fn check(bench: &Bench, case: &Case) -> Outcome {
         vcpu.set_state(&state)?;
         (case.prepare)(vcpu, &guest.ram, &mut state)?;
         let shadow = vcpu.vmcs().read(field::CR0_READ_SHADOW)?;
+        let cr4 = vcpu.vmcs().read(field::GUEST_CR4)?.into_bits();
         vcpu.set_state(&state)?;
+        let cr4 = cr4 | vcpu.vmcs().read(field::GUEST_CR4)?.into_bits();
+        sensitive(vcpu, field::GUEST_CR4, FieldValue::from_raw(cr4))?;
         vcpu.vmcs_mut().write(field::CR0_READ_SHADOW, shadow)?;
         let exit = guest.run()?;
         let Reason::Vmx(reason) = exit.reason else { fail!("no VMX: {}", exit.reason) };

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use machine::println;
-use x86_virt::Reason;
 use x86_virt::svm::ExitCode;
 use x86_virt::vmx::field::{self, FieldInfo};
-use x86_virt::vmx::{BasicExitReason, Control};
+use x86_virt::vmx::{BasicExitReason, Control, ControlWord, PinControls};
+use x86_virt::{Exit, ExitKind, Reason};
 
 /// Rows of one table, by number.
 struct Rows {
@@ -61,6 +61,19 @@ pub(crate) fn exit(reason: Reason) {
         Reason::Svm(exit) => EXIT_CODES.see(usize::try_from(exit.code.into_bits()).unwrap_or(usize::MAX)),
         _ => {}
     }
+}
+
+/// Takes note of the control that let an event of the host end a run.
+pub(crate) fn host_event(exit: &Exit<Reason>) {
+    match (exit.reason, exit.kind) {
+        (Reason::Vmx(_), ExitKind::HostInterrupt) => pin(PinControls::EXTERNAL_INTERRUPT_EXITING),
+        (Reason::Vmx(_), ExitKind::HostNmi) => pin(PinControls::NMI_EXITING),
+        _ => {}
+    }
+}
+
+fn pin(bit: PinControls) {
+    control(Control { word: ControlWord::Pin, bit: u8::try_from(bit.into_bits().trailing_zeros()).unwrap_or(u8::MAX) });
 }
 
 /// Takes note of a field that was read and written.

@@ -1,6 +1,6 @@
 //! What the processor has, and where an emulator differs from it.
 
-use core::arch::x86_64::__cpuid;
+use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 use x86_virt::{Processor, Vendor};
 
@@ -35,11 +35,15 @@ pub(crate) enum Feature {
     RsmIntercept,
     /// The monitor trap flag ends a run after an instruction: Bochs 2.7 offers the control, and only injects the event.
     MonitorTrapFlag,
+    /// XSAVES and XRSTORS, with at least one state of the supervisor.
+    SupervisorStates,
+    /// GETSEC.
+    Smx,
 }
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -54,6 +58,8 @@ impl Feature {
         Self::ExactExceptions,
         Self::RsmIntercept,
         Self::MonitorTrapFlag,
+        Self::SupervisorStates,
+        Self::Smx,
     ];
 }
 
@@ -75,6 +81,8 @@ pub(crate) fn has(feature: Feature) -> bool {
         }
         // Bochs is the only emulator here with VMX.
         Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),
+        Feature::SupervisorStates => __cpuid(0).eax >= 0xd && __cpuid_count(0xd, 1).ecx != 0,
+        Feature::Smx => bit(__cpuid(1).ecx, 6),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
 }

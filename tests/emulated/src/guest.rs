@@ -147,6 +147,7 @@ impl Guest<'_, '_> {
     pub(crate) fn run(&mut self) -> Outcome<Exit<Reason>> {
         let exit = self.vcpu.run()?;
         coverage::exit(exit.reason);
+        coverage::host_event(&exit);
         Ok(exit)
     }
 

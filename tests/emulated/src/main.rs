@@ -35,6 +35,7 @@ mod permissions;
 mod probe;
 mod redelivery;
 mod registers;
+mod start_up;
 mod unsupported;
 mod vendor_exits;
 mod world_switch;
@@ -169,6 +170,9 @@ const TESTS: &[Test] = tests! {
 const TOGETHER: &[Test] = tests! {
     moving {
         guest_goes_on_elsewhere: On::Every,
+    }
+    start_up {
+        init_ends_the_run: On::Only(Vendor::Intel),
     }
 };
 
