@@ -171,6 +171,14 @@ impl<A: Frames> GuestMemory for Space<'_, A> {
         either!(self, space => space.write(gpa, data))
     }
 
+    fn compare_exchange_u32(&self, gpa: Gpa, old: u32, new: u32) -> Result<bool, AccessError> {
+        either!(self, space => space.compare_exchange_u32(gpa, old, new))
+    }
+
+    fn compare_exchange_u64(&self, gpa: Gpa, old: u64, new: u64) -> Result<bool, AccessError> {
+        either!(self, space => space.compare_exchange_u64(gpa, old, new))
+    }
+
     fn translate(&self, gpa: Gpa) -> Option<Translation> {
         either!(self, space => space.translate(gpa))
     }

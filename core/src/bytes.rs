@@ -102,3 +102,53 @@ pub(crate) unsafe fn fill(target: NonNull<u8>, byte: u8, length: usize) {
         unsafe { AtomicU8::from_ptr(to.as_ptr()) }.store(byte, Ordering::Relaxed);
     }
 }
+
+/// Replaces the `old` bytes at `target` by `new`, in one locked operation. False if they are others.
+///
+/// # Safety
+///
+/// 4 bytes from `target` on, which is a multiple of 4, are guest memory: mapped, and no Rust object.
+#[inline]
+pub(crate) unsafe fn compare_exchange_u32(target: NonNull<u8>, old: u32, new: u32) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found: u32;
+        // SAFETY: the caller promises the bytes. The assembly, and not the language, mixes sizes of accesses.
+        unsafe {
+            core::arch::asm!("lock cmpxchg [{}], {:e}", in(reg) target.as_ptr(), in(reg) new, inout("eax") old => found, options(nostack));
+        }
+        found == old
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        use core::sync::atomic::{AtomicU32, Ordering};
+        // SAFETY: the caller promises the bytes and their alignment.
+        let target = unsafe { AtomicU32::from_ptr(target.as_ptr().cast()) };
+        target.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+/// Replaces the `old` bytes at `target` by `new`, in one locked operation. False if they are others.
+///
+/// # Safety
+///
+/// 8 bytes from `target` on, which is a multiple of 8, are guest memory: mapped, and no Rust object.
+#[inline]
+pub(crate) unsafe fn compare_exchange_u64(target: NonNull<u8>, old: u64, new: u64) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found: u64;
+        // SAFETY: the caller promises the bytes. The assembly, and not the language, mixes sizes of accesses.
+        unsafe {
+            core::arch::asm!("lock cmpxchg [{}], {}", in(reg) target.as_ptr(), in(reg) new, inout("rax") old => found, options(nostack));
+        }
+        found == old
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        use core::sync::atomic::{AtomicU64, Ordering};
+        // SAFETY: the caller promises the bytes and their alignment.
+        let target = unsafe { AtomicU64::from_ptr(target.as_ptr().cast()) };
+        target.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}

@@ -4,6 +4,7 @@ use iced_x86::{Decoder, DecoderOptions, Instruction as Decoded, Mnemonic, OpKind
 
 use crate::GuestMemory;
 use crate::addr::Gva;
+use crate::guest_paging::{GuestPaging, Privilege, to_page_end};
 use crate::instruction::{Instruction, RegisterOperand, StringOperand};
 use crate::io::{AddressSize, low_dword};
 use crate::linear;
@@ -28,11 +29,12 @@ pub fn at_rip<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Result<Instructio
     let start = linear::address(vcpu, SegmentRegister::Cs, rip);
     let mut bytes = [0; MAX_INSTRUCTION];
     // The instruction may end right before a page that is not mapped.
-    let here = linear::to_page_end(start).min(MAX_INSTRUCTION);
+    let here = to_page_end(Gva::new(start)).min(MAX_INSTRUCTION);
     let (first, second) = bytes.split_at_mut(here);
-    linear::read(vcpu, memory, Gva::new(start), first).map_err(|_| failed)?;
+    let (paging, privilege) = (GuestPaging::of(vcpu), Privilege::of(vcpu));
+    paging.fetch(memory, Gva::new(start), privilege, first).map_err(|_| failed)?;
     let next_page = Gva::new(start.wrapping_add(u64::try_from(here).unwrap_or(0)));
-    let length = if linear::read(vcpu, memory, next_page, second).is_ok() { MAX_INSTRUCTION } else { here };
+    let length = if paging.fetch(memory, next_page, privilege, second).is_ok() { MAX_INSTRUCTION } else { here };
     let fetched = bytes.get(..length).ok_or(failed)?;
     let register_word = |register| {
         let [low, high, ..] = low_dword(vcpu.gpr(register)).to_le_bytes();
@@ -134,7 +136,7 @@ fn word_in_memory<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decode
     })?;
     let mut word = [0; 2];
     let address = linear::address(vcpu, segment(decoded.memory_segment())?, offset);
-    linear::read(vcpu, memory, Gva::new(address), &mut word).ok()?;
+    GuestPaging::of(vcpu).read(memory, Gva::new(address), Privilege::of(vcpu), &mut word).ok()?;
     Some(u16::from_le_bytes(word))
 }
 

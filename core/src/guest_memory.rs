@@ -43,6 +43,21 @@ pub trait GuestMemory {
     /// [`AccessError`], with the first address that cannot be written. What is below it has been copied.
     fn write(&self, gpa: Gpa, data: &[u8]) -> Result<(), AccessError>;
 
+    /// Replaces the 4 bytes at `gpa`, which are `old`, by `new`, in one locked operation, as a processor sets flags in an entry of the
+    /// guest's tables. False if they are others.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`] if the memory cannot be written, or `gpa` is not a multiple of 4.
+    fn compare_exchange_u32(&self, gpa: Gpa, old: u32, new: u32) -> Result<bool, AccessError>;
+
+    /// Replaces the 8 bytes at `gpa`, which are `old`, by `new`, in one locked operation. False if they are others.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`] if the memory cannot be written, or `gpa` is not a multiple of 8.
+    fn compare_exchange_u64(&self, gpa: Gpa, old: u64, new: u64) -> Result<bool, AccessError>;
+
     /// What `gpa` is mapped to.
     fn translate(&self, gpa: Gpa) -> Option<Translation>;
 }
@@ -111,6 +126,12 @@ pub enum AccessError {
         /// What is allowed.
         allowed: Access,
     },
+    /// The address is not a multiple of the size of the access, which has to be.
+    #[error("guest address {gpa} is not aligned")]
+    Misaligned {
+        /// The address.
+        gpa: Gpa,
+    },
     /// The host has no pointer to the memory.
     #[error("guest address {gpa} is at {hpa}, which the host has no pointer to")]
     Unreachable {
@@ -150,6 +171,42 @@ impl<F: Format, A: Frames> AddressSpace<'_, F, A> {
         })
     }
 
+    /// Replaces the 4 bytes at `gpa`, which are `old`, by `new`, in one locked operation. False if they are others.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`] if the guest could not write the memory, or `gpa` is not a multiple of 4.
+    #[expect(unsafe_code, reason = "writes guest memory")]
+    pub fn compare_exchange_u32(&self, gpa: Gpa, old: u32, new: u32) -> Result<bool, AccessError> {
+        // SAFETY: `exchange` gives an aligned pointer to that many bytes of guest memory.
+        self.exchange(gpa, 4, |target| unsafe { bytes::compare_exchange_u32(target, old, new) })
+    }
+
+    /// Replaces the 8 bytes at `gpa`, which are `old`, by `new`, in one locked operation. False if they are others.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`] if the guest could not write the memory, or `gpa` is not a multiple of 8.
+    #[expect(unsafe_code, reason = "writes guest memory")]
+    pub fn compare_exchange_u64(&self, gpa: Gpa, old: u64, new: u64) -> Result<bool, AccessError> {
+        // SAFETY: `exchange` gives an aligned pointer to that many bytes of guest memory.
+        self.exchange(gpa, 8, |target| unsafe { bytes::compare_exchange_u64(target, old, new) })
+    }
+
+    /// Calls `exchange` with the host's pointer to the `length` bytes at `gpa`, which is a multiple of that.
+    fn exchange(&self, gpa: Gpa, length: usize, exchange: impl Fn(NonNull<u8>) -> bool) -> Result<bool, AccessError> {
+        let mut is_done = Err(AccessError::Misaligned { gpa });
+        if usize::try_from(gpa.get()).is_ok_and(|address| address.is_multiple_of(length)) {
+            self.for_each_part(gpa, length, Access::WRITE, |target, _| {
+                // A multiple of 4096 away from an aligned address, unless the allocator maps frames askew.
+                if target.addr().get().is_multiple_of(length) {
+                    is_done = Ok(exchange(target));
+                }
+            })?;
+        }
+        is_done
+    }
+
     /// Calls `copy` for each part of the `length` bytes at `gpa` that is in one 4 KiB page, with the host's pointer to it.
     ///
     /// The lock is held meanwhile: when `unmap` returns, nothing is copied any more.
@@ -186,6 +243,14 @@ impl<F: Format, A: Frames> GuestMemory for AddressSpace<'_, F, A> {
 
     fn write(&self, gpa: Gpa, data: &[u8]) -> Result<(), AccessError> {
         self.write(gpa, data)
+    }
+
+    fn compare_exchange_u32(&self, gpa: Gpa, old: u32, new: u32) -> Result<bool, AccessError> {
+        self.compare_exchange_u32(gpa, old, new)
+    }
+
+    fn compare_exchange_u64(&self, gpa: Gpa, old: u64, new: u64) -> Result<bool, AccessError> {
+        self.compare_exchange_u64(gpa, old, new)
     }
 
     fn translate(&self, gpa: Gpa) -> Option<Translation> {

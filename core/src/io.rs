@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::GuestMemory;
 use crate::addr::Gva;
+use crate::guest_paging::{GuestFault, GuestPaging, Privilege};
 use crate::linear;
 use crate::register::Gpr;
 use crate::segment::SegmentRegister;
@@ -207,14 +208,15 @@ impl Io {
         let mut bytes = [0; 4];
         let length = usize::from(self.size.bytes());
         let Some(element) = bytes.get_mut(..length) else { return Ok(()) };
+        let (paging, privilege) = (GuestPaging::of(vcpu), Privilege::of(vcpu));
         match self.direction {
             IoDirection::In => {
                 let value = ports.read(self.port, self.size).to_le_bytes();
                 let Some(value) = value.get(..length) else { return Ok(()) };
-                linear::write(vcpu, memory, address, value).map_err(|_| IoError::Memory(address))
+                Ok(paging.write(memory, address, privilege, value)?)
             }
             IoDirection::Out => {
-                linear::read(vcpu, memory, address, element).map_err(|_| IoError::Memory(address))?;
+                paging.read(memory, address, privilege, element)?;
                 ports.write(self.port, self.size, u32::from_le_bytes(bytes));
                 Ok(())
             }
@@ -239,9 +241,9 @@ impl fmt::Display for Io {
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum IoError {
-    /// The memory operand at this linear address cannot be reached.
-    #[error("the memory operand at {0} cannot be reached")]
-    Memory(Gva),
+    /// The memory operand cannot be reached.
+    #[error("the memory operand cannot be reached: {0}")]
+    Memory(#[from] GuestFault),
     /// The instruction cannot be skipped.
     #[error(transparent)]
     Skip(#[from] SkipError),

@@ -25,6 +25,7 @@ mod format;
 pub mod fpu;
 mod frame;
 mod guest_memory;
+mod guest_paging;
 #[cfg(target_arch = "x86_64")]
 mod host;
 mod instruction;
@@ -76,6 +77,7 @@ pub use exit::{ControlRegisterAccess, Exit, ExitKind, NestedFault, NestedFaultCa
 pub use format::{Entry, Format, Unsupported};
 pub use frame::{FRAME_BYTES, Frame, Frames, OutOfFrames};
 pub use guest_memory::{AccessError, GuestMappings, GuestMemory};
+pub use guest_paging::{GuestAccess, GuestAccessKind, GuestFault, GuestPaging, GuestTranslation, Privilege};
 #[cfg(target_arch = "x86_64")]
 pub use host::{Host, InterruptsDisabled};
 pub use instruction::{Instruction, RegisterOperand, StringOperand};
