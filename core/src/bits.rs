@@ -11,6 +11,8 @@ pub struct BitField {
     pub offset: u32,
     /// How many bits.
     pub width: u32,
+    /// Names that other projects give the field.
+    pub aliases: &'static [&'static str],
 }
 
 /// A word of named bits. Every value is one, and none of its bits is lost.
@@ -110,7 +112,8 @@ pub const fn upper_case<const N: usize>(name: &str) -> [u8; N] {
 /// Defines a word of named bits: a `bitfield-struct` whose text names the bits, and which is a [`Register`].
 ///
 /// A field is `pub name: type`, with the manual's name in lower case, and before it `#[bits(n)]` if the type does not tell the
-/// width. Bits without a name are private fields.
+/// width. Names that others give it stand between its text and that, each as `#[doc(alias = "OTHER")]`. Bits without a name are
+/// private fields.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! register {
@@ -181,7 +184,8 @@ macro_rules! register_word {
 macro_rules! register_fields {
     (show $self:ident $f:ident []) => {};
     (show $self:ident $f:ident [
-        $(#[doc = $doc:tt])* $(#[bits($($bits:tt)*)])? pub $field:ident: $type:ident, $($rest:tt)*
+        $(#[doc = $doc:tt])* $(#[doc(alias = $alias:tt)])* $(#[bits($($bits:tt)*)])? pub $field:ident: $type:ident,
+        $($rest:tt)*
     ]) => {
         $crate::show_field($self.$field(), $crate::field_name!($field), $f)?;
         $crate::register_fields! { show $self $f [$($rest)*] }
@@ -191,16 +195,25 @@ macro_rules! register_fields {
     };
     (table ($offset:expr) [$($done:tt)*] []) => { &[$($done)*] };
     (table ($offset:expr) [$($done:tt)*] [
-        $(#[doc = $doc:tt])* #[bits($width:tt)] pub $field:ident: $type:ident, $($rest:tt)*
+        $(#[doc = $doc:tt])* $(#[doc(alias = $alias:tt)])* #[bits($width:tt)] pub $field:ident: $type:ident, $($rest:tt)*
     ]) => {
         $crate::register_fields! {
             table ($offset + $width)
-            [$($done)* $crate::BitField { name: $crate::field_name!($field), offset: $offset, width: $width },]
+            [
+                $($done)*
+                $crate::BitField {
+                    name: $crate::field_name!($field),
+                    offset: $offset,
+                    width: $width,
+                    aliases: &[$($alias),*],
+                },
+            ]
             [$($rest)*]
         }
     };
     (table ($offset:expr) [$($done:tt)*] [
-        $(#[doc = $doc:tt])* $(#[bits(default = $default:tt)])? pub $field:ident: $type:ident, $($rest:tt)*
+        $(#[doc = $doc:tt])* $(#[doc(alias = $alias:tt)])* $(#[bits(default = $default:tt)])? pub $field:ident: $type:ident,
+        $($rest:tt)*
     ]) => {
         $crate::register_fields! {
             table ($offset + $crate::type_width!($type))
@@ -210,6 +223,7 @@ macro_rules! register_fields {
                     name: $crate::field_name!($field),
                     offset: $offset,
                     width: $crate::type_width!($type),
+                    aliases: &[$($alias),*],
                 },
             ]
             [$($rest)*]
@@ -271,8 +285,9 @@ mod tests {
 
     use std::format;
     use std::string::ToString;
+    use std::vec::Vec;
 
-    use super::{BitField, Register};
+    use super::Register;
 
     crate::codes! {
         /// A mode.
@@ -288,10 +303,13 @@ mod tests {
         /// A word.
         pub struct Word(u32) {
             /// The first bit.
+            #[doc(alias = "WORD_ENABLE")]
+            #[doc(alias = "WORD_EN_MASK")]
             pub en: bool,
             #[bits(3)]
             _reserved1: u8,
             /// The mode.
+            #[doc(alias = "WORD_MODE_SHIFT")]
             #[bits(4)]
             pub mode: Mode,
             /// A byte.
@@ -314,11 +332,17 @@ mod tests {
 
     #[test]
     fn fields_are_listed_with_their_bits() {
-        let field = |name, offset, width| BitField { name, offset, width };
-        assert_eq!(
-            Word::FIELDS,
-            [field("EN", 0, 1), field("MODE", 4, 4), field("VECTOR", 8, 8), field("VALID", 31, 1)]
-        );
+        let fields: Vec<_> = Word::FIELDS.iter().map(|field| (field.name, field.offset, field.width)).collect();
+        assert_eq!(fields, [("EN", 0, 1), ("MODE", 4, 4), ("VECTOR", 8, 8), ("VALID", 31, 1)]);
         assert_eq!(Word::from_raw(u64::MAX).into_raw(), 0xffff_ffff);
+    }
+
+    #[test]
+    fn fields_have_the_names_that_others_give_them() {
+        let aliases = Word::FIELDS.iter().flat_map(|field| field.aliases.iter().map(|&alias| (field.name, alias)));
+        assert_eq!(
+            aliases.collect::<Vec<_>>(),
+            [("EN", "WORD_ENABLE"), ("EN", "WORD_EN_MASK"), ("MODE", "WORD_MODE_SHIFT")]
+        );
     }
 }

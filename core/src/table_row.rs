@@ -42,7 +42,7 @@ pub fn register_rows<R: Register>(table: &'static str, group: &str, visit: &mut 
         visit(&TableRow {
             table,
             name: field.name,
-            aliases: &[],
+            aliases: field.aliases,
             encoding: u64::from(field.offset),
             width_bits: field.width,
             access: "",

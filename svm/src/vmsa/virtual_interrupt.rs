@@ -53,15 +53,17 @@ register! {
 
 #[cfg(test)]
 mod tests {
-    use x86_virt_core::Register as _;
+    use x86_virt_core::{BitField, Register as _};
 
     use super::VmsaVirtualInterrupt;
     use crate::vmcb::VirtualInterruptControl;
 
     #[test]
     fn two_bits_are_of_the_vmsa_alone_and_the_others_where_the_vmcb_has_them() {
-        let mut own =
-            VmsaVirtualInterrupt::FIELDS.iter().filter(|field| !VirtualInterruptControl::FIELDS.contains(field));
+        let place = |field: &BitField| (field.name, field.offset, field.width);
+        let is_shared =
+            |field: &BitField| VirtualInterruptControl::FIELDS.iter().any(|other| place(other) == place(field));
+        let mut own = VmsaVirtualInterrupt::FIELDS.iter().filter(|field| !is_shared(field));
         let mut next = || own.next().map(|field| (field.name, field.offset));
         assert_eq!([next(), next(), next()], [Some(("INT_SHADOW", 10)), Some(("BUSY", 63)), None]);
     }

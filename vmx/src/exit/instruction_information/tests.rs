@@ -16,7 +16,7 @@ use crate::exit::{BasicExitReason, ExitReason};
 
 /// The name, the lowest bit and the width of the fields.
 fn fields<R: Register>() -> Vec<(&'static str, u32, u32)> {
-    R::FIELDS.iter().map(|&BitField { name, offset, width }| (name, offset, width)).collect()
+    R::FIELDS.iter().map(|&BitField { name, offset, width, .. }| (name, offset, width)).collect()
 }
 
 /// The fields of a format with a memory operand, with these beside.

@@ -28,7 +28,7 @@ fn of_event(information: u32, raw: u64) -> ExitQualification {
 
 /// The name, the lowest bit and the width of the fields.
 fn fields<R: Register>() -> Vec<(&'static str, u32, u32)> {
-    R::FIELDS.iter().map(|&BitField { name, offset, width }| (name, offset, width)).collect()
+    R::FIELDS.iter().map(|&BitField { name, offset, width, .. }| (name, offset, width)).collect()
 }
 
 #[test]
