@@ -2,8 +2,6 @@
 
 use x86_virt_core::register;
 
-use crate::tables::Note;
-
 register! {
     /// The value of the MSR `IA32_VMX_EPT_VPID_CAP`.
     ///
@@ -18,29 +16,38 @@ register! {
     /// ```
     pub struct EptCapabilities(u64) {
         /// Bit 0: pages that can be executed but not read.
+        #[doc(alias = "VMX_EPT_EXECUTE_ONLY_BIT")]
         pub execute_only: bool,
         #[bits(5)]
         _reserved1: u8,
         /// Bit 6: 4 levels.
+        #[doc(alias = "VMX_EPT_PAGE_WALK_4_BIT")]
         pub page_walk_length_4: bool,
         /// Bit 7: 5 levels.
+        #[doc(alias = "VMX_EPT_PAGE_WALK_5_BIT")]
         pub page_walk_length_5: bool,
         /// Bit 8: tables can be read as uncacheable memory.
+        #[doc(alias = "VMX_EPTP_UC_BIT")]
         pub tables_uncacheable: bool,
         #[bits(5)]
         _reserved9: u8,
         /// Bit 14: tables can be read as write-back memory.
+        #[doc(alias = "VMX_EPTP_WB_BIT")]
         pub tables_write_back: bool,
         _reserved15: bool,
         /// Bit 16: 2 MiB pages.
+        #[doc(alias = "VMX_EPT_2MB_PAGE_BIT")]
         pub pages_2m: bool,
         /// Bit 17: 1 GiB pages.
+        #[doc(alias = "VMX_EPT_1GB_PAGE_BIT")]
         pub pages_1g: bool,
         #[bits(2)]
         _reserved18: u8,
         /// Bit 20: the INVEPT instruction.
+        #[doc(alias = "VMX_EPT_INVEPT_BIT")]
         pub invept: bool,
         /// Bit 21: accessed and dirty flags.
+        #[doc(alias = "VMX_EPT_AD_BIT")]
         pub accessed_dirty: bool,
         /// Bit 22: advanced information about EPT violations.
         pub advanced_violation_information: bool,
@@ -48,22 +55,29 @@ register! {
         pub supervisor_shadow_stack: bool,
         _reserved24: bool,
         /// Bit 25: single-context INVEPT.
+        #[doc(alias = "VMX_EPT_EXTENT_CONTEXT_BIT")]
         pub invept_single_context: bool,
         /// Bit 26: all-context INVEPT.
+        #[doc(alias = "VMX_EPT_EXTENT_GLOBAL_BIT")]
         pub invept_all_contexts: bool,
         #[bits(5)]
         _reserved27: u8,
         /// Bit 32: the INVVPID instruction.
+        #[doc(alias = "VMX_VPID_INVVPID_BIT")]
         pub invvpid: bool,
         #[bits(7)]
         _reserved33: u8,
         /// Bit 40: individual-address INVVPID.
+        #[doc(alias = "VMX_VPID_EXTENT_INDIVIDUAL_ADDR_BIT")]
         pub invvpid_individual_address: bool,
         /// Bit 41: single-context INVVPID.
+        #[doc(alias = "VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT")]
         pub invvpid_single_context: bool,
         /// Bit 42: all-context INVVPID.
+        #[doc(alias = "VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT")]
         pub invvpid_all_contexts: bool,
         /// Bit 43: single-context INVVPID that retains global translations.
+        #[doc(alias = "VMX_VPID_EXTENT_SINGLE_NON_GLOBAL_BIT")]
         pub invvpid_single_context_retaining_globals: bool,
         #[bits(4)]
         _reserved44: u8,
@@ -74,29 +88,6 @@ register! {
         _reserved54: u16,
     }
 }
-
-/// The other names of each field, in their order. The names of the parts of Linux that are of INVVPID count from bit 32.
-pub(crate) const NOTES: [Note; 19] = [
-    Note::of("EXECUTE_ONLY", &["VMX_EPT_EXECUTE_ONLY_BIT"]),
-    Note::of("PAGE_WALK_LENGTH_4", &["VMX_EPT_PAGE_WALK_4_BIT"]),
-    Note::of("PAGE_WALK_LENGTH_5", &["VMX_EPT_PAGE_WALK_5_BIT"]),
-    Note::of("TABLES_UNCACHEABLE", &["VMX_EPTP_UC_BIT"]),
-    Note::of("TABLES_WRITE_BACK", &["VMX_EPTP_WB_BIT"]),
-    Note::of("PAGES_2M", &["VMX_EPT_2MB_PAGE_BIT"]),
-    Note::of("PAGES_1G", &["VMX_EPT_1GB_PAGE_BIT"]),
-    Note::of("INVEPT", &["VMX_EPT_INVEPT_BIT"]),
-    Note::of("ACCESSED_DIRTY", &["VMX_EPT_AD_BIT"]),
-    Note::of("ADVANCED_VIOLATION_INFORMATION", &[]),
-    Note::of("SUPERVISOR_SHADOW_STACK", &[]),
-    Note::of("INVEPT_SINGLE_CONTEXT", &["VMX_EPT_EXTENT_CONTEXT_BIT"]),
-    Note::of("INVEPT_ALL_CONTEXTS", &["VMX_EPT_EXTENT_GLOBAL_BIT"]),
-    Note::of("INVVPID", &["VMX_VPID_INVVPID_BIT"]),
-    Note::of("INVVPID_INDIVIDUAL_ADDRESS", &["VMX_VPID_EXTENT_INDIVIDUAL_ADDR_BIT"]),
-    Note::of("INVVPID_SINGLE_CONTEXT", &["VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT"]),
-    Note::of("INVVPID_ALL_CONTEXTS", &["VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT"]),
-    Note::of("INVVPID_SINGLE_CONTEXT_RETAINING_GLOBALS", &["VMX_VPID_EXTENT_SINGLE_NON_GLOBAL_BIT"]),
-    Note::of("MAXIMUM_HLAT_PREFIX", &[]),
-];
 
 #[cfg(test)]
 mod tests {

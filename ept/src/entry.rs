@@ -24,23 +24,32 @@ register! {
     /// ```
     pub struct EptEntry(u64) {
         /// Bit 0: R, data may be read.
+        #[doc(alias = "VMX_EPT_READABLE_MASK")]
         pub read: bool,
         /// Bit 1: W, data may be written.
+        #[doc(alias = "VMX_EPT_WRITABLE_MASK")]
         pub write: bool,
         /// Bit 2: X, instructions may be fetched; with mode-based execute control, from supervisor-mode addresses.
+        #[doc(alias = "VMX_EPT_EXECUTABLE_MASK")]
         pub execute: bool,
         /// Bits 5:3 of a page: EPT memory type. Reserved in an entry that refers to a table.
+        #[doc(alias = "VMX_EPT_MT_EPTE_SHIFT")]
+        #[doc(alias = "VMX_EPT_MT_MASK")]
         #[bits(3)]
         pub memory_type_encoding: u8,
         /// Bit 6 of a page: the guest's PAT is ignored. Reserved in an entry that refers to a table.
+        #[doc(alias = "VMX_EPT_IPAT_BIT")]
         pub ignore_pat: bool,
         /// Bit 7: set in a 1 GiB or 2 MiB page; clear in an entry that refers to a table; ignored in a 4 KiB page.
         pub large: bool,
         /// Bit 8: A, the entry was used, if the EPTP enables accessed and dirty flags.
+        #[doc(alias = "VMX_EPT_ACCESS_BIT")]
         pub accessed: bool,
         /// Bit 9 of a page: D, the page was written, if the EPTP enables accessed and dirty flags.
+        #[doc(alias = "VMX_EPT_DIRTY_BIT")]
         pub dirty: bool,
         /// Bit 10: instructions may be fetched from user-mode addresses, with mode-based execute control.
+        #[doc(alias = "VMX_EPT_USER_EXECUTABLE_MASK")]
         pub execute_user: bool,
         _ignored11: bool,
         /// Bits 51:12: the address. Bits from the physical-address width on are reserved, and so are bits 29:12 of a 1 GiB page and
@@ -60,6 +69,7 @@ register! {
         pub sub_page_write: bool,
         _ignored62: bool,
         /// Bit 63 of a page, or of an entry that is not present: suppress #VE.
+        #[doc(alias = "VMX_EPT_SUPPRESS_VE_BIT")]
         pub suppress_ve: bool,
     }
 }
@@ -111,23 +121,23 @@ impl EptEntry {
 const BOTH: &str = "both";
 const PAGE: &str = "page";
 
-/// Where each field means something, what it needs, and its other names.
+/// Where each field means something, and what it needs.
 pub(crate) const NOTES: [Note; 15] = [
-    Note::of("READ", &["VMX_EPT_READABLE_MASK"]).group(BOTH),
-    Note::of("WRITE", &["VMX_EPT_WRITABLE_MASK"]).group(BOTH),
-    Note::of("EXECUTE", &["VMX_EPT_EXECUTABLE_MASK"]).group(BOTH),
-    Note::of("MEMORY_TYPE_ENCODING", &["VMX_EPT_MT_MASK", "VMX_EPT_MT_EPTE_SHIFT"]).group(PAGE),
-    Note::of("IGNORE_PAT", &["VMX_EPT_IPAT_BIT"]).group(PAGE),
-    Note::of("LARGE", &[]).group("2 MiB and 1 GiB page").requires("EPT_VPID_CAP.PAGES_2M or PAGES_1G"),
-    Note::of("ACCESSED", &["VMX_EPT_ACCESS_BIT"]).group(BOTH).requires("EPTP.ACCESSED_DIRTY"),
-    Note::of("DIRTY", &["VMX_EPT_DIRTY_BIT"]).group(PAGE).requires("EPTP.ACCESSED_DIRTY"),
-    Note::of("EXECUTE_USER", &["VMX_EPT_USER_EXECUTABLE_MASK"]).group(BOTH).requires("MODE_BASED_EXECUTE_CONTROL"),
-    Note::of("FRAME_NUMBER", &[]).group(BOTH),
-    Note::of("VERIFY_GUEST_PAGING", &[]).group(PAGE).requires("GUEST_PAGING_VERIFICATION"),
-    Note::of("PAGING_WRITE", &[]).group(PAGE).requires("EPT_PAGING_WRITE_CONTROL"),
-    Note::of("SUPERVISOR_SHADOW_STACK", &[]).group(PAGE).requires("EPTP.SUPERVISOR_SHADOW_STACK"),
-    Note::of("SUB_PAGE_WRITE", &[]).group("4 KiB page").requires("SUB_PAGE_WRITE_PERMISSIONS"),
-    Note::of("SUPPRESS_VE", &["VMX_EPT_SUPPRESS_VE_BIT"]).group("page or not present").requires("EPT_VIOLATION_VE"),
+    Note::of("READ").group(BOTH),
+    Note::of("WRITE").group(BOTH),
+    Note::of("EXECUTE").group(BOTH),
+    Note::of("MEMORY_TYPE_ENCODING").group(PAGE),
+    Note::of("IGNORE_PAT").group(PAGE),
+    Note::of("LARGE").group("2 MiB and 1 GiB page").requires("EPT_VPID_CAP.PAGES_2M or PAGES_1G"),
+    Note::of("ACCESSED").group(BOTH).requires("EPTP.ACCESSED_DIRTY"),
+    Note::of("DIRTY").group(PAGE).requires("EPTP.ACCESSED_DIRTY"),
+    Note::of("EXECUTE_USER").group(BOTH).requires("MODE_BASED_EXECUTE_CONTROL"),
+    Note::of("FRAME_NUMBER").group(BOTH),
+    Note::of("VERIFY_GUEST_PAGING").group(PAGE).requires("GUEST_PAGING_VERIFICATION"),
+    Note::of("PAGING_WRITE").group(PAGE).requires("EPT_PAGING_WRITE_CONTROL"),
+    Note::of("SUPERVISOR_SHADOW_STACK").group(PAGE).requires("EPTP.SUPERVISOR_SHADOW_STACK"),
+    Note::of("SUB_PAGE_WRITE").group("4 KiB page").requires("SUB_PAGE_WRITE_PERMISSIONS"),
+    Note::of("SUPPRESS_VE").group("page or not present").requires("EPT_VIOLATION_VE"),
 ];
 
 #[cfg(test)]

@@ -22,12 +22,15 @@ register! {
     /// ```
     pub struct Eptp(u64, new = false) {
         /// Bits 2:0: the memory type with which the processor reads the tables: 0 (UC) or 6 (WB).
+        #[doc(alias = "VMX_EPTP_MT_MASK")]
         #[bits(3)]
         pub memory_type_encoding: u8,
         /// Bits 5:3: the page-walk length, less 1.
+        #[doc(alias = "VMX_EPTP_PWL_MASK")]
         #[bits(3)]
         pub page_walk_length_minus_1: u8,
         /// Bit 6: accessed and dirty flags are enabled.
+        #[doc(alias = "VMX_EPTP_AD_ENABLE_BIT")]
         pub accessed_dirty: bool,
         /// Bit 7: access rights for supervisor shadow-stack pages are enforced.
         pub supervisor_shadow_stack: bool,
@@ -106,13 +109,10 @@ impl Eptp {
     }
 }
 
-/// What a field needs, and its other names.
-pub(crate) const NOTES: [Note; 5] = [
-    Note::of("MEMORY_TYPE_ENCODING", &["VMX_EPTP_MT_MASK"]),
-    Note::of("PAGE_WALK_LENGTH_MINUS_1", &["VMX_EPTP_PWL_MASK"]),
-    Note::of("ACCESSED_DIRTY", &["VMX_EPTP_AD_ENABLE_BIT"]).requires("EPT_VPID_CAP.ACCESSED_DIRTY"),
-    Note::of("SUPERVISOR_SHADOW_STACK", &[]).requires("EPT_VPID_CAP.SUPERVISOR_SHADOW_STACK"),
-    Note::of("FRAME_NUMBER", &[]),
+/// What fields need.
+pub(crate) const NOTES: [Note; 2] = [
+    Note::of("ACCESSED_DIRTY").requires("EPT_VPID_CAP.ACCESSED_DIRTY"),
+    Note::of("SUPERVISOR_SHADOW_STACK").requires("EPT_VPID_CAP.SUPERVISOR_SHADOW_STACK"),
 ];
 
 /// Why a processor refuses an EPTP.

@@ -2,7 +2,7 @@
 
 use x86_virt_core::{Register, TableRow, register_rows};
 
-use crate::capabilities::{self, EptCapabilities};
+use crate::capabilities::EptCapabilities;
 use crate::entry::{self, EptEntry};
 use crate::eptp::{self, Eptp};
 use crate::hlat::{HlatEntry, Hlatp};
@@ -10,7 +10,7 @@ use crate::spp::{SppEntry, Spptp};
 
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
-    noted_rows::<EptCapabilities>("ept_capability", &capabilities::NOTES, visit);
+    register_rows::<EptCapabilities>("ept_capability", "", visit);
     noted_rows::<EptEntry>("ept_entry", &entry::NOTES, visit);
     noted_rows::<Eptp>("eptp", &eptp::NOTES, visit);
     register_rows::<Spptp>("spp_entry", "pointer", visit);
@@ -34,15 +34,14 @@ pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Note {
     name: &'static str,
-    aliases: &'static [&'static str],
     group: &'static str,
     requires: &'static str,
 }
 
 impl Note {
     /// The note on the field `name`.
-    pub(crate) const fn of(name: &'static str, aliases: &'static [&'static str]) -> Self {
-        Self { name, aliases, group: "", requires: "" }
+    pub(crate) const fn of(name: &'static str) -> Self {
+        Self { name, group: "", requires: "" }
     }
 
     /// The same with the group of rows.
@@ -59,9 +58,7 @@ impl Note {
 /// Visits the fields of `R` with what `notes` say of them.
 fn noted_rows<R: Register>(table: &'static str, notes: &[Note], visit: &mut dyn FnMut(&TableRow<'_>)) {
     register_rows::<R>(table, "", &mut |row| match notes.iter().find(|note| note.name == row.name) {
-        Some(note) => {
-            visit(&TableRow { aliases: note.aliases, group: &note.group, requires: &note.requires, ..*row });
-        }
+        Some(note) => visit(&TableRow { group: &note.group, requires: &note.requires, ..*row }),
         None => visit(row),
     });
 }
@@ -70,19 +67,13 @@ fn noted_rows<R: Register>(table: &'static str, notes: &[Note], visit: &mut dyn 
 mod tests {
     use x86_virt_core::Register;
 
-    use super::{Note, for_each_row};
-    use crate::{EptCapabilities, EptEntry, Eptp, capabilities, entry, eptp};
-
-    fn check<R: Register>(notes: &[Note]) {
-        let fields: Vec<_> = R::FIELDS.iter().map(|field| field.name).collect();
-        assert_eq!(notes.iter().map(|note| note.name).collect::<Vec<_>>(), fields);
-    }
+    use super::for_each_row;
+    use crate::{EptEntry, Eptp, entry, eptp};
 
     #[test]
-    fn there_is_a_note_on_every_field() {
-        check::<EptCapabilities>(&capabilities::NOTES);
-        check::<EptEntry>(&entry::NOTES);
-        check::<Eptp>(&eptp::NOTES);
+    fn notes_are_on_fields() {
+        assert!(entry::NOTES.iter().map(|note| note.name).eq(EptEntry::FIELDS.iter().map(|field| field.name)));
+        assert!(eptp::NOTES.iter().all(|note| Eptp::FIELDS.iter().any(|field| field.name == note.name)));
     }
 
     #[test]

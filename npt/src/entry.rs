@@ -19,23 +19,33 @@ register! {
     /// ```
     pub struct NptEntry(u64) {
         /// Bit 0: P, present, and so readable.
+        #[doc(alias = "PT_PRESENT_MASK")]
         pub present: bool,
         /// Bit 1: R/W, data may be written.
+        #[doc(alias = "PT_WRITABLE_MASK")]
         pub writable: bool,
         /// Bit 2: U/S. Every access of a guest is one of a user, so it is set wherever a guest may go. With guest mode execute
         /// trap (GMET), instructions of a guest's supervisor mode cannot be fetched from such a page.
+        #[doc(alias = "PT_USER_MASK")]
         pub user: bool,
         /// Bit 3: PWT, bit 0 of the PAT index.
+        #[doc(alias = "PT_PWT_MASK")]
         pub pwt: bool,
         /// Bit 4: PCD, bit 1 of the PAT index.
+        #[doc(alias = "PT_PCD_MASK")]
         pub pcd: bool,
         /// Bit 5: A, the entry was used.
+        #[doc(alias = "PT_ACCESSED_MASK")]
         pub accessed: bool,
         /// Bit 6 of a page: D, the page was written.
+        #[doc(alias = "PT_DIRTY_MASK")]
         pub dirty: bool,
         /// Bit 7: PS at levels 2 and 3, set in a page; PAT at level 1, bit 2 of the PAT index.
+        #[doc(alias = "PT_PAGE_SIZE_MASK")]
+        #[doc(alias = "PT_PAT_MASK")]
         pub page_size_or_pat: bool,
         /// Bit 8 of a page: G.
+        #[doc(alias = "PT_GLOBAL_MASK")]
         pub global: bool,
         #[bits(3)]
         _available9: u8,
@@ -49,6 +59,7 @@ register! {
         #[bits(4)]
         pub protection_key: u8,
         /// Bit 63: NX, instructions may not be fetched. Reserved while EFER.NXE of the host is 0.
+        #[doc(alias = "PT64_NX_MASK")]
         pub no_execute: bool,
     }
 }
@@ -105,22 +116,14 @@ impl NptEntry {
     }
 }
 
-/// The group, the requirement and other names of a field.
-pub(crate) fn note(field: &str) -> (&'static str, &'static str, &'static [&'static str]) {
+/// The group and the requirement of a field.
+pub(crate) fn note(field: &str) -> (&'static str, &'static str) {
     match field {
-        "PRESENT" => ("both", "", &["PT_PRESENT_MASK"]),
-        "WRITABLE" => ("both", "", &["PT_WRITABLE_MASK"]),
-        "USER" => ("both", "", &["PT_USER_MASK"]),
-        "PWT" => ("both", "", &["PT_PWT_MASK"]),
-        "PCD" => ("both", "", &["PT_PCD_MASK"]),
-        "ACCESSED" => ("both", "", &["PT_ACCESSED_MASK"]),
-        "DIRTY" => ("page", "", &["PT_DIRTY_MASK"]),
-        "PAGE_SIZE_OR_PAT" => ("page", "", &["PT_PAGE_SIZE_MASK", "PT_PAT_MASK"]),
-        "GLOBAL" => ("page", "", &["PT_GLOBAL_MASK"]),
-        "FRAME_NUMBER" => ("both", "", &[]),
-        "PROTECTION_KEY" => ("page", "CR4.PKE of the host", &[]),
-        "NO_EXECUTE" => ("both", "EFER.NXE of the host", &["PT64_NX_MASK"]),
-        _ => ("", "", &[]),
+        "PRESENT" | "WRITABLE" | "USER" | "PWT" | "PCD" | "ACCESSED" | "FRAME_NUMBER" => ("both", ""),
+        "DIRTY" | "PAGE_SIZE_OR_PAT" | "GLOBAL" => ("page", ""),
+        "PROTECTION_KEY" => ("page", "CR4.PKE of the host"),
+        "NO_EXECUTE" => ("both", "EFER.NXE of the host"),
+        _ => ("", ""),
     }
 }
 

@@ -8,8 +8,8 @@ use crate::ncr3::Ncr3;
 /// Visits every row of every table.
 pub fn for_each_row(visit: &mut dyn FnMut(&TableRow<'_>)) {
     register_rows::<NptEntry>("npt_entry", "", &mut |row| {
-        let (group, requires, aliases) = entry::note(row.name);
-        visit(&TableRow { aliases, group: &group, requires: &requires, ..*row });
+        let (group, requires) = entry::note(row.name);
+        visit(&TableRow { group: &group, requires: &requires, ..*row });
     });
     register_rows::<Ncr3>("ncr3", "", visit);
 }

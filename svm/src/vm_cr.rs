@@ -20,8 +20,10 @@ register! {
         /// DIS_A20M: A20 masking is disabled.
         pub dis_a20m: bool,
         /// LOCK: LOCK and SVMDIS cannot be written.
+        #[doc(alias = "SVM_VM_CR_SVM_LOCK_MASK")]
         pub lock: bool,
         /// SVMDIS: EFER.SVME cannot be set.
+        #[doc(alias = "SVM_VM_CR_SVM_DIS_MASK")]
         pub svmdis: bool,
         #[bits(59)]
         _reserved5: u64,

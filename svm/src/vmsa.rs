@@ -52,13 +52,13 @@ area! {
         /// TR.
         0x090..0x0a0 => pub TR: VmcbSegment, ReadWrite, NONE aka "tr";
         /// PL0_SSP: shadow-stack pointer of privilege level 0. VMSA only.
-        0x0a0..0x0a8 => pub PL0_SSP: u64, ReadWrite, CET aka "pl0_ssp";
+        0x0a0..0x0a8 => pub PL0_SSP: u64, ReadWrite, CET aka "pl0_ssp" "vmpl0_ssp";
         /// PL1_SSP: shadow-stack pointer of privilege level 1. VMSA only.
-        0x0a8..0x0b0 => pub PL1_SSP: u64, ReadWrite, CET aka "pl1_ssp";
+        0x0a8..0x0b0 => pub PL1_SSP: u64, ReadWrite, CET aka "pl1_ssp" "vmpl1_ssp";
         /// PL2_SSP: shadow-stack pointer of privilege level 2. VMSA only.
-        0x0b0..0x0b8 => pub PL2_SSP: u64, ReadWrite, CET aka "pl2_ssp";
+        0x0b0..0x0b8 => pub PL2_SSP: u64, ReadWrite, CET aka "pl2_ssp" "vmpl2_ssp";
         /// PL3_SSP: shadow-stack pointer of privilege level 3. VMSA only.
-        0x0b8..0x0c0 => pub PL3_SSP: u64, ReadWrite, CET aka "pl3_ssp";
+        0x0b8..0x0c0 => pub PL3_SSP: u64, ReadWrite, CET aka "pl3_ssp" "vmpl3_ssp";
         /// U_CET. VMSA only.
         0x0c0..0x0c8 => pub U_CET: u64, ReadWrite, CET aka "u_cet";
         /// Reserved.

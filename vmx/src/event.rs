@@ -8,19 +8,19 @@ codes! {
     /// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
     pub struct EventType(u8 & 7) {
         /// External interrupt.
-        EXTERNAL_INTERRUPT = 0 aka "EVENT_TYPE_EXTINT";
+        EXTERNAL_INTERRUPT = 0 aka "EVENT_TYPE_EXTINT" "INTR_TYPE_EXT_INTR";
         /// Non-maskable interrupt.
-        NMI = 2 aka "EVENT_TYPE_NMI";
+        NMI = 2 aka "EVENT_TYPE_NMI" "INTR_TYPE_NMI_INTR";
         /// Hardware exception.
-        HARDWARE_EXCEPTION = 3 aka "EVENT_TYPE_HWEXC";
+        HARDWARE_EXCEPTION = 3 aka "EVENT_TYPE_HWEXC" "INTR_TYPE_HARD_EXCEPTION";
         /// Software interrupt: `INT n`.
-        SOFTWARE_INTERRUPT = 4 aka "EVENT_TYPE_SWINT";
+        SOFTWARE_INTERRUPT = 4 aka "EVENT_TYPE_SWINT" "INTR_TYPE_SOFT_INTR";
         /// Privileged software exception: `INT1`.
-        PRIVILEGED_SOFTWARE_EXCEPTION = 5 aka "EVENT_TYPE_PRIV_SWEXC";
+        PRIVILEGED_SOFTWARE_EXCEPTION = 5 aka "EVENT_TYPE_PRIV_SWEXC" "INTR_TYPE_PRIV_SW_EXCEPTION";
         /// Software exception: `INT3` or `INTO`.
-        SOFTWARE_EXCEPTION = 6 aka "EVENT_TYPE_SWEXC";
+        SOFTWARE_EXCEPTION = 6 aka "EVENT_TYPE_SWEXC" "INTR_TYPE_SOFT_EXCEPTION";
         /// Other event: a pending monitor-trap exit; with FRED, also SYSCALL (vector 1) and SYSENTER (vector 2).
-        OTHER = 7 aka "EVENT_TYPE_OTHER";
+        OTHER = 7 aka "EVENT_TYPE_OTHER" "INTR_TYPE_OTHER_EVENT";
     }
 }
 
@@ -30,11 +30,14 @@ register! {
     /// Intel SDM vol. 3, section 27.8.3, "VM-Entry Controls for Event Injection".
     pub struct EntryInterruption(u32) {
         /// Vector.
+        #[doc(alias = "INTR_INFO_VECTOR_MASK")]
         pub vector: u8,
         /// Type.
+        #[doc(alias = "INTR_INFO_INTR_TYPE_MASK")]
         #[bits(3)]
         pub event_type: EventType,
         /// The event pushes an error code.
+        #[doc(alias = "INTR_INFO_DELIVER_CODE_MASK")]
         pub deliver_error_code: bool,
         _reserved12: bool,
         /// The exception is nested: it happened in the delivery of another event. Needs bit 58 of IA32_VMX_BASIC.
@@ -42,6 +45,7 @@ register! {
         #[bits(17)]
         _reserved14: u32,
         /// The entry injects the event.
+        #[doc(alias = "INTR_INFO_VALID_MASK")]
         pub valid: bool,
     }
 }
@@ -52,19 +56,24 @@ register! {
     /// Intel SDM vol. 3, section 27.9.2, "Information for VM Exits Due to Vectored Events".
     pub struct VmExitInterruption(u32) {
         /// Vector.
+        #[doc(alias = "INTR_INFO_VECTOR_MASK")]
         pub vector: u8,
         /// Type.
+        #[doc(alias = "INTR_INFO_INTR_TYPE_MASK")]
         #[bits(3)]
         pub event_type: EventType,
         /// There is an error code.
+        #[doc(alias = "INTR_INFO_DELIVER_CODE_MASK")]
         pub error_code_valid: bool,
         /// The exit happened in IRET, which had ended the blocking of NMIs.
+        #[doc(alias = "INTR_INFO_UNBLOCK_NMI")]
         pub nmi_unblocking_due_to_iret: bool,
         /// The exception is nested: it happened in the delivery of another event. Needs FRED.
         pub nested_exception: bool,
         #[bits(17)]
         _reserved14: u32,
         /// The information is valid.
+        #[doc(alias = "INTR_INFO_VALID_MASK")]
         pub valid: bool,
     }
 }
@@ -75,11 +84,14 @@ register! {
     /// Intel SDM vol. 3, section 27.9.3, "Information for VM Exits That Occur During Event Delivery".
     pub struct IdtVectoring(u32) {
         /// Vector.
+        #[doc(alias = "VECTORING_INFO_VECTOR_MASK")]
         pub vector: u8,
         /// Type.
+        #[doc(alias = "VECTORING_INFO_TYPE_MASK")]
         #[bits(3)]
         pub event_type: EventType,
         /// There is an error code.
+        #[doc(alias = "VECTORING_INFO_DELIVER_CODE_MASK")]
         pub error_code_valid: bool,
         _undefined12: bool,
         /// The exception is nested: it happened in the delivery of another event. Needs FRED.
@@ -87,6 +99,7 @@ register! {
         #[bits(17)]
         _reserved14: u32,
         /// The exit interrupted the delivery of an event.
+        #[doc(alias = "VECTORING_INFO_VALID_MASK")]
         pub valid: bool,
     }
 }
@@ -97,14 +110,19 @@ register! {
     /// Intel SDM vol. 3, section 27.4.2, "Guest Non-Register State" (table "Format of Interruptibility State").
     pub struct InterruptibilityState(u32) {
         /// STI was the instruction before.
+        #[doc(alias = "GUEST_INTR_STATE_STI")]
         pub blocking_by_sti: bool,
         /// MOV SS or POP SS was the instruction before.
+        #[doc(alias = "GUEST_INTR_STATE_MOV_SS")]
         pub blocking_by_mov_ss: bool,
         /// SMIs are blocked.
+        #[doc(alias = "GUEST_INTR_STATE_SMI")]
         pub blocking_by_smi: bool,
         /// NMIs are blocked.
+        #[doc(alias = "GUEST_INTR_STATE_NMI")]
         pub blocking_by_nmi: bool,
         /// The exit interrupted an enclave.
+        #[doc(alias = "GUEST_INTR_STATE_ENCLAVE_INTR")]
         pub enclave_interruption: bool,
         #[bits(27)]
         _reserved5: u32,

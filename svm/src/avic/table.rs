@@ -20,16 +20,20 @@ register! {
     /// ```
     pub struct AvicPhysicalEntry(u64) {
         /// Host physical APIC ID: where the virtual processor runs. Of no meaning unless `ir` is set.
+        #[doc(alias = "AVIC_PHYSICAL_ID_ENTRY_HOST_PHYSICAL_ID_MASK")]
         #[bits(12)]
         pub host_physical_apic_id: u16,
         /// Backing page pointer, bits 51:12. The address is [`backing_page`](Self::backing_page).
+        #[doc(alias = "AVIC_PHYSICAL_ID_ENTRY_BACKING_PAGE_MASK")]
         #[bits(40)]
         pub backing_page_pointer: u64,
         #[bits(10)]
         _reserved52: u16,
         /// IR: the virtual processor runs on a physical one.
+        #[doc(alias = "AVIC_PHYSICAL_ID_ENTRY_IS_RUNNING_MASK")]
         pub ir: bool,
         /// V: the entry has a backing page.
+        #[doc(alias = "AVIC_PHYSICAL_ID_ENTRY_VALID_MASK")]
         pub v: bool,
     }
 }
@@ -62,10 +66,13 @@ register! {
     /// ```
     pub struct AvicLogicalEntry(u32) {
         /// Guest physical APIC ID.
+        #[doc(alias = "AVIC_LOGICAL_ID_ENTRY_GUEST_PHYSICAL_ID_MASK")]
         pub guest_physical_apic_id: u8,
         #[bits(23)]
         _reserved8: u32,
         /// V: the entry has an ID.
+        #[doc(alias = "AVIC_LOGICAL_ID_ENTRY_VALID_BIT")]
+        #[doc(alias = "AVIC_LOGICAL_ID_ENTRY_VALID_MASK")]
         pub v: bool,
     }
 }
@@ -155,6 +162,7 @@ register! {
     /// ```
     pub struct AvicDoorbell(u64) {
         /// Physical APIC ID of the processor.
+        #[doc(alias = "AVIC_DOORBELL_PHYSICAL_ID_MASK")]
         #[bits(12)]
         pub physical_apic_id: u16,
         #[bits(52)]

@@ -61,6 +61,7 @@ register! {
         #[bits(4)]
         _reserved0: u8,
         /// APIC_Offset bits 11:4. The register is [`register`](Self::register).
+        #[doc(alias = "AVIC_UNACCEL_ACCESS_OFFSET_MASK")]
         pub apic_offset: u8,
         #[bits(20)]
         _reserved12: u32,

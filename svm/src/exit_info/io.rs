@@ -17,19 +17,26 @@ register! {
     /// ```
     pub struct IoioInfo(u64) {
         /// TYPE: IN or INS.
+        #[doc(alias = "SVM_IOIO_TYPE_MASK")]
         pub is_in: bool,
         _reserved1: bool,
         /// STR: INS or OUTS.
+        #[doc(alias = "SVM_IOIO_STR_MASK")]
+        #[doc(alias = "SVM_IOIO_STR_SHIFT")]
         pub str: bool,
         /// REP.
+        #[doc(alias = "SVM_IOIO_REP_MASK")]
+        #[doc(alias = "SVM_IOIO_REP_SHIFT")]
         pub rep: bool,
         /// SZ8: one byte.
+        #[doc(alias = "SVM_IOIO_SIZE_SHIFT")]
         pub sz8: bool,
         /// SZ16: two bytes.
         pub sz16: bool,
         /// SZ32: four bytes.
         pub sz32: bool,
         /// A16: 16-bit address.
+        #[doc(alias = "SVM_IOIO_ASIZE_SHIFT")]
         pub a16: bool,
         /// A32: 32-bit address.
         pub a32: bool,

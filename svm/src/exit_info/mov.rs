@@ -15,6 +15,7 @@ register! {
     /// ```
     pub struct MoveInfo(u64) {
         /// GPR number: the general-purpose register.
+        #[doc(alias = "SVM_EXITINFO_REG_MASK")]
         #[bits(4)]
         pub gpr: u8,
         #[bits(59)]

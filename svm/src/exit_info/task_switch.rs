@@ -37,13 +37,16 @@ register! {
         #[bits(4)]
         _reserved32: u8,
         /// IRET caused the switch.
+        #[doc(alias = "SVM_EXITINFOSHIFT_TS_REASON_IRET")]
         pub iret: bool,
         _reserved37: bool,
         /// A far jump caused the switch.
+        #[doc(alias = "SVM_EXITINFOSHIFT_TS_REASON_JMP")]
         pub jmp: bool,
         #[bits(5)]
         _reserved39: u8,
         /// There is an error code.
+        #[doc(alias = "SVM_EXITINFOSHIFT_TS_HAS_ERROR_CODE")]
         pub ev: bool,
         #[bits(3)]
         _reserved45: u8,

@@ -14,13 +14,13 @@ codes! {
     /// ```
     pub struct EventType(u8 & 7) {
         /// External or virtual interrupt.
-        INTERRUPT = 0;
+        INTERRUPT = 0 aka "SVM_EVTINJ_TYPE_INTR" "SVM_EXITINTINFO_TYPE_INTR";
         /// NMI.
-        NMI = 2;
+        NMI = 2 aka "SVM_EVTINJ_TYPE_NMI" "SVM_EXITINTINFO_TYPE_NMI";
         /// Exception: fault or trap, also of INT3 and INTO.
-        EXCEPTION = 3;
+        EXCEPTION = 3 aka "SVM_EVTINJ_TYPE_EXEPT" "SVM_EXITINTINFO_TYPE_EXEPT";
         /// Software interrupt: `INT n`.
-        SOFTWARE_INTERRUPT = 4;
+        SOFTWARE_INTERRUPT = 4 aka "SVM_EVTINJ_TYPE_SOFT" "SVM_EXITINTINFO_TYPE_SOFT";
     }
 }
 
@@ -39,15 +39,23 @@ register! {
     /// ```
     pub struct EventInjection(u64) {
         /// Vector.
+        #[doc(alias = "SVM_EVTINJ_VEC_MASK")]
+        #[doc(alias = "SVM_EXITINTINFO_VEC_MASK")]
         pub vector: u8,
         /// Type.
+        #[doc(alias = "SVM_EVTINJ_TYPE_MASK")]
+        #[doc(alias = "SVM_EXITINTINFO_TYPE_MASK")]
         #[bits(3)]
         pub event_type: EventType,
         /// EV: the event pushes an error code.
+        #[doc(alias = "SVM_EVTINJ_VALID_ERR")]
+        #[doc(alias = "SVM_EXITINTINFO_VALID_ERR")]
         pub ev: bool,
         #[bits(19)]
         _reserved12: u32,
         /// V: there is an event.
+        #[doc(alias = "SVM_EVTINJ_VALID")]
+        #[doc(alias = "SVM_EXITINTINFO_VALID")]
         pub v: bool,
         /// The error code.
         pub error_code: u32,

@@ -17,34 +17,56 @@ register! {
         /// V_TPR: the guest's task priority; CR8 in bits 3:0.
         pub v_tpr: u8,
         /// V_IRQ: a virtual interrupt is pending.
+        #[doc(alias = "V_IRQ_MASK")]
+        #[doc(alias = "V_IRQ_SHIFT")]
         pub v_irq: bool,
         /// VGIF: the guest's global interrupt flag.
+        #[doc(alias = "V_GIF_MASK")]
+        #[doc(alias = "V_GIF_SHIFT")]
         pub vgif: bool,
         _reserved10: bool,
         /// V_NMI: a virtual NMI is pending.
+        #[doc(alias = "V_NMI_PENDING_MASK")]
+        #[doc(alias = "V_NMI_PENDING_SHIFT")]
         pub v_nmi: bool,
         /// V_NMI_MASK: virtual NMIs are blocked.
+        #[doc(alias = "V_NMI_BLOCKING_MASK")]
+        #[doc(alias = "V_NMI_BLOCKING_SHIFT")]
         pub v_nmi_mask: bool,
         #[bits(3)]
         _reserved13: u8,
         /// V_INTR_PRIO: priority of the virtual interrupt.
+        #[doc(alias = "V_INTR_PRIO_MASK")]
+        #[doc(alias = "V_INTR_PRIO_SHIFT")]
         #[bits(4)]
         pub v_intr_prio: u8,
         /// V_IGN_TPR: the virtual interrupt is taken whatever V_TPR is.
+        #[doc(alias = "V_IGN_TPR_MASK")]
+        #[doc(alias = "V_IGN_TPR_SHIFT")]
         pub v_ign_tpr: bool,
         #[bits(3)]
         _reserved21: u8,
         /// V_INTR_MASKING: RFLAGS.IF and CR8 of the guest are for virtual interrupts only.
+        #[doc(alias = "V_INTR_MASKING_MASK")]
+        #[doc(alias = "V_INTR_MASKING_SHIFT")]
         pub v_intr_masking: bool,
         /// The guest has a GIF of its own: STGI and CLGI change VGIF.
+        #[doc(alias = "V_GIF_ENABLE_MASK")]
+        #[doc(alias = "V_GIF_ENABLE_SHIFT")]
         pub vgif_enable: bool,
         /// V_NMI_ENABLE: V_NMI and V_NMI_MASK are used.
+        #[doc(alias = "V_NMI_ENABLE_MASK")]
+        #[doc(alias = "V_NMI_ENABLE_SHIFT")]
         pub v_nmi_enable: bool,
         #[bits(3)]
         _reserved27: u8,
         /// x2AVIC enable.
+        #[doc(alias = "X2APIC_MODE_MASK")]
+        #[doc(alias = "X2APIC_MODE_SHIFT")]
         pub x2avic_enable: bool,
         /// AVIC enable.
+        #[doc(alias = "AVIC_ENABLE_MASK")]
+        #[doc(alias = "AVIC_ENABLE_SHIFT")]
         pub avic_enable: bool,
         /// V_INTR_VECTOR: vector of the virtual interrupt.
         pub v_intr_vector: u8,
@@ -65,8 +87,10 @@ register! {
     /// ```
     pub struct InterruptState(u64) {
         /// INTERRUPT_SHADOW: the guest is in the shadow of STI, MOV SS or POP SS.
+        #[doc(alias = "SVM_INTERRUPT_SHADOW_MASK")]
         pub interrupt_shadow: bool,
         /// GUEST_INTERRUPT_MASK: RFLAGS.IF of an SEV-ES guest.
+        #[doc(alias = "SVM_GUEST_INTERRUPT_MASK")]
         pub guest_interrupt_mask: bool,
         #[bits(62)]
         _reserved2: u64,

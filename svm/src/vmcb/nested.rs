@@ -17,10 +17,13 @@ macro_rules! nested_control {
             /// ```
             pub struct NestedControl(u64) {
                 /// NP_ENABLE: nested paging.
+                #[doc(alias = "SVM_NESTED_CTL_NP_ENABLE")]
                 pub np_enable: bool,
                 /// Secure Encrypted Virtualization.
+                #[doc(alias = "SVM_NESTED_CTL_SEV_ENABLE")]
                 pub sev: bool,
                 /// Encrypted state for Secure Encrypted Virtualization.
+                #[doc(alias = "SVM_NESTED_CTL_SEV_ES_ENABLE")]
                 pub sev_es: bool,
                 /// Guest mode execute trap.
                 pub gmet: bool,
@@ -66,8 +69,10 @@ register! {
     /// ```
     pub struct VirtualExtensions(u64) {
         /// Last-branch records are switched between host and guest.
+        #[doc(alias = "LBR_CTL_ENABLE_MASK")]
         pub lbr_virtualization_enable: bool,
         /// VMLOAD and VMSAVE of the guest take guest-physical addresses.
+        #[doc(alias = "VIRTUAL_VMLOAD_VMSAVE_ENABLE_MASK")]
         pub virtual_vmload_vmsave: bool,
         /// Instruction-based sampling is switched.
         pub ibs_virtualization_enable: bool,

@@ -12,20 +12,28 @@ register! {
         pub revision: u32,
         _reserved31: bool,
         /// Bytes of a VMXON region or VMCS, at most 4096.
+        #[doc(alias = "VMX_BASIC_VMCS_SIZE_SHIFT")]
         #[bits(13)]
         pub region_bytes: u16,
         #[bits(3)]
         _reserved45: u8,
         /// Addresses of VMX structures have at most 32 bits.
+        #[doc(alias = "VMX_BASIC_32BIT_PHYS_ADDR_ONLY")]
+        #[doc(alias = "VMX_BASIC_64")]
         pub addresses_32_bit: bool,
         /// Dual-monitor treatment of SMIs.
+        #[doc(alias = "VMX_BASIC_DUAL_MONITOR_TREATMENT")]
         pub dual_monitor: bool,
         /// Memory type of VMX structures: 0 UC, 6 WB.
+        #[doc(alias = "VMX_BASIC_MEM_TYPE_MASK")]
+        #[doc(alias = "VMX_BASIC_MEM_TYPE_SHIFT")]
         #[bits(4)]
         pub memory_type: u8,
         /// Exits of INS and OUTS come with instruction information.
+        #[doc(alias = "VMX_BASIC_INOUT")]
         pub ins_outs_information: bool,
         /// Controls that are 1 by default can be cleared, as the TRUE MSRs say.
+        #[doc(alias = "VMX_BASIC_TRUE_CTLS")]
         pub true_controls: bool,
         /// Hardware exceptions can be injected with or without an error code.
         pub any_error_code: bool,
@@ -43,21 +51,30 @@ register! {
     /// Intel SDM vol. 3, appendix A.6, "Miscellaneous Data".
     pub struct Misc(u64) {
         /// The preemption timer counts each time that this bit of the time-stamp counter changes.
+        #[doc(alias = "MSR_IA32_VMX_MISC_PREEMPTION_TIMER_SCALE")]
+        #[doc(alias = "VMX_MISC_PREEMPTION_TIMER_RATE_MASK")]
         #[bits(5)]
         pub preemption_timer_rate: u8,
         /// VM exits store EFER.LMA to the control "IA-32e mode guest".
+        #[doc(alias = "VMX_MISC_SAVE_EFER_LMA")]
         pub store_efer_lma: bool,
         /// A guest may be in the activity state HLT.
+        #[doc(alias = "VMX_MISC_ACTIVITY_HLT")]
         pub activity_hlt: bool,
         /// A guest may be in the activity state shutdown.
+        #[doc(alias = "VMX_MISC_ACTIVITY_SHUTDOWN")]
         pub activity_shutdown: bool,
         /// A guest may be in the activity state wait-for-SIPI.
+        #[doc(alias = "VMX_MISC_ACTIVITY_WAIT_SIPI")]
         pub activity_wait_for_sipi: bool,
         #[bits(5)]
         _reserved9: u8,
         /// Processor tracing can be used in VMX operation.
+        #[doc(alias = "MSR_IA32_VMX_MISC_INTEL_PT")]
+        #[doc(alias = "VMX_MISC_INTEL_PT")]
         pub intel_pt_in_vmx: bool,
         /// RDMSR reads IA32_SMBASE in SMM.
+        #[doc(alias = "VMX_MISC_RDMSR_IN_SMM")]
         pub rdmsr_smbase_in_smm: bool,
         /// How many CR3-target values there are.
         #[bits(9)]
@@ -66,10 +83,14 @@ register! {
         #[bits(3)]
         pub msr_list_maximum: u8,
         /// VMXOFF can be made to leave SMIs blocked.
+        #[doc(alias = "VMX_MISC_VMXOFF_BLOCK_SMI")]
         pub vmxoff_smi_block: bool,
         /// VMWRITE writes every field, also those of exit information.
+        #[doc(alias = "MSR_IA32_VMX_MISC_VMWRITE_SHADOW_RO_FIELDS")]
+        #[doc(alias = "VMX_MISC_VMWRITE_SHADOW_RO_FIELDS")]
         pub vmwrite_any_field: bool,
         /// Software events can be injected with an instruction length of 0.
+        #[doc(alias = "VMX_MISC_ZERO_LEN_INS")]
         pub zero_length_injection: bool,
         _reserved31: bool,
         /// The revision identifier of the monitor segment of SMM.
@@ -97,10 +118,13 @@ register! {
     /// Intel SDM vol. 3, section 26.7, "Enabling and Entering VMX Operation".
     pub struct FeatureControl(u64) {
         /// The register cannot be written until reset.
+        #[doc(alias = "FEAT_CTL_LOCKED")]
         pub locked: bool,
         /// VMXON is allowed in SMX operation.
+        #[doc(alias = "FEAT_CTL_VMX_ENABLED_INSIDE_SMX")]
         pub vmxon_in_smx: bool,
         /// VMXON is allowed outside of SMX operation.
+        #[doc(alias = "FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX")]
         pub vmxon_outside_smx: bool,
         #[bits(5)]
         _reserved3: u8,
@@ -111,11 +135,14 @@ register! {
         pub senter_global: bool,
         _reserved16: bool,
         /// The keys of SGX launch control can be written.
+        #[doc(alias = "FEAT_CTL_SGX_LC_ENABLED")]
         pub sgx_launch_control: bool,
         /// SGX is enabled.
+        #[doc(alias = "FEAT_CTL_SGX_ENABLED")]
         pub sgx_global: bool,
         _reserved19: bool,
         /// Machine checks may be signalled to one processor alone.
+        #[doc(alias = "FEAT_CTL_LMCE_ENABLED")]
         pub lmce_on: bool,
         #[bits(43)]
         _reserved21: u64,

@@ -32,6 +32,7 @@ register_word! {
         /// The guest asserted a bus lock, with VMM bus-lock detection, and another exit came first.
         pub bus_lock: bool,
         /// The exit came from an enclave.
+        #[doc(alias = "VMX_EXIT_REASONS_SGX_ENCLAVE_MODE")]
         pub enclave_mode: bool,
         /// A monitor-trap-flag exit was pending (SMM exits only).
         pub pending_mtf: bool,
@@ -39,6 +40,7 @@ register_word! {
         pub from_vmx_root: bool,
         _reserved30: bool,
         /// The VM entry failed.
+        #[doc(alias = "VMX_EXIT_REASONS_FAILED_VMENTRY")]
         pub entry_failure: bool,
     }
 }
@@ -90,7 +92,7 @@ pub(super) fn rows(visit: &mut dyn FnMut(&TableRow<'_>)) {
         visit(&TableRow {
             table: "vmx_exit_reason_flag",
             name: flag.name,
-            aliases: &[],
+            aliases: flag.aliases,
             encoding: u64::from(flag.offset),
             width_bits: flag.width,
             access: "",

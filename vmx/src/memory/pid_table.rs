@@ -18,6 +18,7 @@ register! {
     /// ```
     pub struct PidPointer(u64) {
         /// Bit 0: the entry is valid.
+        #[doc(alias = "PID_TABLE_ENTRY_VALID")]
         pub valid: bool,
         #[bits(5)]
         _reserved1: u8,
@@ -51,10 +52,7 @@ impl PidPointer {
 
 /// Visits the rows of an entry.
 pub(super) fn rows(visit: &mut dyn FnMut(&TableRow<'_>)) {
-    register_rows::<PidPointer>(super::TABLE, "PID-pointer table entry", &mut |row| {
-        let aliases: &[&str] = if row.name == "VALID" { &["PID_TABLE_ENTRY_VALID"] } else { &[] };
-        visit(&TableRow { aliases, ..*row });
-    });
+    register_rows::<PidPointer>(super::TABLE, "PID-pointer table entry", visit);
 }
 
 #[cfg(test)]

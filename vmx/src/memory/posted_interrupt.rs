@@ -23,8 +23,10 @@ register! {
     /// ```
     pub struct PostedInterruptControl(u64) {
         /// Bit 256: ON, a notification is outstanding: there are requests that the processor was or will be told of.
+        #[doc(alias = "POSTED_INTR_ON")]
         pub on: bool,
         /// Bit 257: SN, notifications are suppressed.
+        #[doc(alias = "POSTED_INTR_SN")]
         pub sn: bool,
         #[bits(14)]
         _reserved2: u16,
@@ -159,12 +161,7 @@ pub(super) fn rows(visit: &mut dyn FnMut(&TableRow<'_>)) {
     const CONTROL_BIT: u64 = 256;
     visit(&super::row(&GROUP, "PIR", 0, 256));
     register_rows::<PostedInterruptControl>(super::TABLE, GROUP, &mut |row| {
-        let aliases: &[&str] = match row.name {
-            "ON" => &["POSTED_INTR_ON"],
-            "SN" => &["POSTED_INTR_SN"],
-            _ => &[],
-        };
-        visit(&TableRow { aliases, encoding: CONTROL_BIT + row.encoding, ..*row });
+        visit(&TableRow { encoding: CONTROL_BIT + row.encoding, ..*row });
     });
 }
 

@@ -9,21 +9,21 @@ codes! {
     /// Linear Accesses and Guest-Physical Accesses").
     pub struct ApicAccessType(u8 & 0xf) {
         /// Linear access: an instruction read data.
-        LINEAR_READ = 0;
+        LINEAR_READ = 0 aka "TYPE_LINEAR_APIC_INST_READ";
         /// Linear access: an instruction wrote data.
-        LINEAR_WRITE = 1;
+        LINEAR_WRITE = 1 aka "TYPE_LINEAR_APIC_INST_WRITE";
         /// Linear access: an instruction was fetched.
-        LINEAR_FETCH = 2;
+        LINEAR_FETCH = 2 aka "TYPE_LINEAR_APIC_INST_FETCH";
         /// Linear access: a read or a write in the delivery of an event.
-        LINEAR_EVENT_DELIVERY = 3;
+        LINEAR_EVENT_DELIVERY = 3 aka "TYPE_LINEAR_APIC_EVENT";
         /// Linear access: for monitoring.
         LINEAR_MONITORING = 4;
         /// Guest-physical access: in the delivery of an event.
-        GUEST_PHYSICAL_EVENT_DELIVERY = 10;
+        GUEST_PHYSICAL_EVENT_DELIVERY = 10 aka "TYPE_PHYSICAL_APIC_EVENT";
         /// Guest-physical access: for monitoring or trace.
         GUEST_PHYSICAL_MONITORING = 11;
         /// Guest-physical access: an instruction was fetched or executed.
-        GUEST_PHYSICAL_INSTRUCTION = 15;
+        GUEST_PHYSICAL_INSTRUCTION = 15 aka "TYPE_PHYSICAL_APIC_INST";
     }
 }
 

@@ -29,17 +29,20 @@ register! {
         #[bits(4)]
         pub number: u8,
         /// The instruction.
+        #[doc(alias = "CONTROL_REG_ACCESS_TYPE")]
         #[bits(2)]
         pub access_type: ControlRegisterAccessType,
         /// LMSW has a memory operand.
         pub lmsw_memory: bool,
         _reserved7: bool,
         /// The general-purpose register of MOV.
+        #[doc(alias = "CONTROL_REG_ACCESS_REG")]
         #[bits(4)]
         pub gpr: RegisterNumber,
         #[bits(4)]
         _reserved12: u8,
         /// The source operand of LMSW.
+        #[doc(alias = "LMSW_SOURCE_DATA")]
         pub lmsw_source: u16,
         _reserved32: u32,
     }

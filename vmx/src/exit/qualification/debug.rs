@@ -40,10 +40,12 @@ register! {
     /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for MOV DR").
     pub struct DebugRegisterQualification(u64) {
         /// Number of the debug register.
+        #[doc(alias = "DEBUG_REG_ACCESS_NUM")]
         #[bits(3)]
         pub number: u8,
         _reserved3: bool,
         /// MOV from the debug register.
+        #[doc(alias = "DEBUG_REG_ACCESS_TYPE")]
         pub read: bool,
         #[bits(3)]
         _reserved5: u8,

@@ -10,10 +10,16 @@ register! {
     /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for EPT Violations").
     pub struct EptViolationQualification(u64) {
         /// The access was a data read.
+        #[doc(alias = "EPT_VIOLATION_ACC_READ")]
+        #[doc(alias = "EPT_VIOLATION_ACC_READ_BIT")]
         pub read: bool,
         /// The access was a data write.
+        #[doc(alias = "EPT_VIOLATION_ACC_WRITE")]
+        #[doc(alias = "EPT_VIOLATION_ACC_WRITE_BIT")]
         pub write: bool,
         /// The access was an instruction fetch.
+        #[doc(alias = "EPT_VIOLATION_ACC_INSTR")]
+        #[doc(alias = "EPT_VIOLATION_ACC_INSTR_BIT")]
         pub fetch: bool,
         /// The guest-physical address is readable.
         pub readable: bool,
@@ -24,8 +30,12 @@ register! {
         /// The guest-physical address is executable for user-mode linear addresses.
         pub user_executable: bool,
         /// The guest linear address is valid.
+        #[doc(alias = "EPT_VIOLATION_GVA_IS_VALID")]
+        #[doc(alias = "EPT_VIOLATION_GVA_IS_VALID_BIT")]
         pub linear_address_valid: bool,
         /// The access was to the translation of the linear address, not to a paging structure.
+        #[doc(alias = "EPT_VIOLATION_GVA_TRANSLATED")]
+        #[doc(alias = "EPT_VIOLATION_GVA_TRANSLATED_BIT")]
         pub final_translation: bool,
         /// The linear address is a user-mode address.
         pub user_linear_address: bool,
@@ -92,6 +102,7 @@ register! {
     /// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information".
     pub struct InstructionTimeoutQualification(u64) {
         /// The guest's context in the VMCS is not valid: the guest cannot go on.
+        #[doc(alias = "NOTIFY_VM_CONTEXT_INVALID")]
         pub context_invalid: bool,
         #[bits(11)]
         _undefined1: u16,
