@@ -127,62 +127,81 @@ register! {
     /// ```
     pub struct SevStatus(u64) {
         /// SEV_Enabled: SEV.
+        #[doc(alias = "MSR_AMD64_SEV_ENABLED")]
         #[doc(alias = "MSR_AMD64_SEV_ENABLED_BIT")]
         pub sev_enabled: bool,
         /// SEV_ES_Enabled: SEV-ES.
+        #[doc(alias = "MSR_AMD64_SEV_ES_ENABLED")]
         #[doc(alias = "MSR_AMD64_SEV_ES_ENABLED_BIT")]
         pub sev_es_enabled: bool,
         /// SNP_Active: SEV_FEATURES bit 0.
+        #[doc(alias = "MSR_AMD64_SEV_SNP_ENABLED")]
         #[doc(alias = "MSR_AMD64_SEV_SNP_ENABLED_BIT")]
         pub snp_active: bool,
         /// vTOM_Active: SEV_FEATURES bit 1.
+        #[doc(alias = "MSR_AMD64_SNP_VTOM")]
         #[doc(alias = "MSR_AMD64_SNP_VTOM_BIT")]
         pub vtom_active: bool,
         /// ReflectVC_Active: SEV_FEATURES bit 2.
+        #[doc(alias = "MSR_AMD64_SNP_REFLECT_VC")]
         #[doc(alias = "MSR_AMD64_SNP_REFLECT_VC_BIT")]
         pub reflect_vc_active: bool,
         /// RestrictedInjection_Active: SEV_FEATURES bit 3.
+        #[doc(alias = "MSR_AMD64_SNP_RESTRICTED_INJ")]
         #[doc(alias = "MSR_AMD64_SNP_RESTRICTED_INJ_BIT")]
         pub restricted_injection_active: bool,
         /// AlternateInjection_Active: SEV_FEATURES bit 4.
+        #[doc(alias = "MSR_AMD64_SNP_ALT_INJ")]
         #[doc(alias = "MSR_AMD64_SNP_ALT_INJ_BIT")]
         pub alternate_injection_active: bool,
         /// DebugVirtualization_Active: SEV_FEATURES bit 5.
+        #[doc(alias = "MSR_AMD64_SNP_DEBUG_SWAP")]
         #[doc(alias = "MSR_AMD64_SNP_DEBUG_SWAP_BIT")]
         pub debug_virtualization_active: bool,
         /// PreventHostIBS_Active: SEV_FEATURES bit 6.
+        #[doc(alias = "MSR_AMD64_SNP_PREVENT_HOST_IBS")]
         #[doc(alias = "MSR_AMD64_SNP_PREVENT_HOST_IBS_BIT")]
         pub prevent_host_ibs_active: bool,
         /// SNPBTBIsolation_Active: SEV_FEATURES bit 7.
+        #[doc(alias = "MSR_AMD64_SNP_BTB_ISOLATION")]
         #[doc(alias = "MSR_AMD64_SNP_BTB_ISOLATION_BIT")]
         pub snp_btb_isolation_active: bool,
         /// VmplSSS_Active: SEV_FEATURES bit 8.
+        #[doc(alias = "MSR_AMD64_SNP_VMPL_SSS")]
         #[doc(alias = "MSR_AMD64_SNP_VMPL_SSS_BIT")]
         pub vmpl_sss_active: bool,
         /// SecureTsc_Active: SEV_FEATURES bit 9.
+        #[doc(alias = "MSR_AMD64_SNP_SECURE_TSC")]
         #[doc(alias = "MSR_AMD64_SNP_SECURE_TSC_BIT")]
         pub secure_tsc_active: bool,
         /// VmgexitParameter_Active: SEV_FEATURES bit 10.
+        #[doc(alias = "MSR_AMD64_SNP_VMGEXIT_PARAM")]
         #[doc(alias = "MSR_AMD64_SNP_VMGEXIT_PARAM_BIT")]
         pub vmgexit_parameter_active: bool,
         /// PmcVirtualization_Active: SEV_FEATURES bit 11.
         pub pmc_virtualization_active: bool,
         /// IbsVirtualization_Active: SEV_FEATURES bit 12.
+        #[doc(alias = "MSR_AMD64_SNP_IBS_VIRT")]
         #[doc(alias = "MSR_AMD64_SNP_IBS_VIRT_BIT")]
         pub ibs_virtualization_active: bool,
         /// GuestInterceptCtl_Active: SEV_FEATURES bit 13.
         pub guest_intercept_ctl_active: bool,
         /// VmsaRegProt_Active: SEV_FEATURES bit 14.
+        #[doc(alias = "MSR_AMD64_SNP_VMSA_REG_PROT")]
         #[doc(alias = "MSR_AMD64_SNP_VMSA_REG_PROT_BIT")]
+        #[doc(alias = "MSR_AMD64_SNP_VMSA_REG_PROTECTION")]
         pub vmsa_reg_prot_active: bool,
         /// SmtProtection_Active: SEV_FEATURES bit 15.
+        #[doc(alias = "MSR_AMD64_SNP_SMT_PROT")]
         #[doc(alias = "MSR_AMD64_SNP_SMT_PROT_BIT")]
+        #[doc(alias = "MSR_AMD64_SNP_SMT_PROTECTION")]
         pub smt_protection_active: bool,
         /// SecureAVIC_Active: SEV_FEATURES bit 16.
         pub secure_avic_active: bool,
         #[bits(4)]
         _reserved19: u8,
         /// IbpbOnEntry_Active: SEV_FEATURES bit 21.
+        #[doc(alias = "MSR_AMD64_SNP_IBPB_ON_ENTRY")]
         #[doc(alias = "MSR_AMD64_SNP_IBPB_ON_ENTRY_BIT")]
         pub ibpb_on_entry_active: bool,
         #[bits(40)]

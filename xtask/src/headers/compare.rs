@@ -91,7 +91,7 @@ fn judge(symbol: &Symbol, rules: &[Rule], rows: &[Row]) -> Option<Outcome> {
     Some(Outcome::Missing(format!("{symbol}{}", hint(value, first, rows))))
 }
 
-/// The rows of the name: those with this name or alias, or else those with the name that we would give it.
+/// The rows of the name: those with this name or alias, or else those with the name that the rule gives it.
 fn find<'a>(symbol: &Symbol, value: u64, rule: &Rule, rows: &'a [Row]) -> Vec<&'a Row> {
     let mine: Vec<&Row> = rows.iter().filter(|row| rule.is_about(row, value)).collect();
     let called = |name: &str| -> Vec<&'a Row> {
@@ -102,7 +102,7 @@ fn find<'a>(symbol: &Symbol, value: u64, rule: &Rule, rows: &'a [Row]) -> Vec<&'
         mine.iter().filter(is_called).copied().collect()
     };
     match called(&symbol.name) {
-        found if found.is_empty() => called(&rule.our_name(symbol)),
+        found if found.is_empty() => rule.our_name(symbol).map(|name| called(&name)).unwrap_or_default(),
         found => found,
     }
 }
@@ -145,7 +145,7 @@ mod tests {
 
     const RULES: [Rule; 3] = [
         Rule::new(From::Group("field"), "", &["field"], Meaning::Number(0)),
-        Rule::new(From::Group("field"), "", &["field"], Meaning::Number(1)).ends("_HIGH"),
+        Rule::new(From::Group("field"), "", &["field"], Meaning::Number(1)).ends("_HIGH").renames(""),
         Rule::new(From::Structure("area"), "", &["area"], Meaning::Number(0)),
     ];
 
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn of_a_nested_structure_the_whole_or_the_members_have_rows() {
-        let rows = [row("area", "", "ES", &[], 0, 128), row("area", "", "CS_BASE", &[], 24, 64)];
+        let rows = [row("area", "", "ES", &["es"], 0, 128), row("area", "", "CS_BASE", &["cs.base"], 24, 64)];
         let symbols = [
             member("es", 0),
             member("es.base", 8),

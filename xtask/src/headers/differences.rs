@@ -59,8 +59,9 @@ const SKIPPED: &[(&str, &str)] = &[
     ("IA32_VMX_CRO_FIXED1", "a second spelling of IA32_VMX_CR0_FIXED1"),
     ("IA32_VMX_EPT_VPID_ENUM", "a second spelling of IA32_VMX_EPT_VPID_CAP"),
     ("IA32_VMX_FMFUNC", "a second spelling of IA32_VMX_VMFUNC"),
-    // What a structure leaves free.
+    // What a structure or a word leaves free.
     ("reserved*", "reserved"),
+    ("MSR_AMD64_SNP_RESERVED_*", "bits that the header calls reserved, some of which the manual now names"),
     ("ghcb.save*", "compared as `ghcb_save_area`"),
     ("vmcb_save_area.vmpl", "reserved in the manual, other than in the VMSA"),
     ("vmcb_control_area.int_vector", "the upper half of a field"),

@@ -38,37 +38,31 @@ pub(crate) struct Rule {
     from: From,
     begins: &'static str,
     ends: &'static str,
-    strips: &'static str,
-    adds: &'static str,
+    renames: Option<&'static str>,
     tables: &'static [&'static str],
     group: &'static str,
     meaning: Meaning,
 }
 
 impl Rule {
-    /// For names that begin with `begins`, which our names leave out.
+    /// For names that begin with `begins`.
     pub(crate) const fn new(
         from: From,
         begins: &'static str,
         tables: &'static [&'static str],
         meaning: Meaning,
     ) -> Self {
-        Self { from, begins, ends: "", strips: begins, adds: "", tables, group: "", meaning }
+        Self { from, begins, ends: "", renames: None, tables, group: "", meaning }
     }
 
-    /// And that end with `ends`, which our names leave out.
+    /// And that end with `ends`.
     pub(crate) const fn ends(self, ends: &'static str) -> Self {
         Self { ends, ..self }
     }
 
-    /// Our names leave out only this of the beginning.
-    pub(crate) const fn strips(self, strips: &'static str) -> Self {
-        Self { strips, ..self }
-    }
-
-    /// Our names begin with this instead.
-    pub(crate) const fn adds(self, adds: &'static str) -> Self {
-        Self { adds, ..self }
+    /// Our names may have this before them and leave out that end.
+    pub(crate) const fn renames(self, beginning: &'static str) -> Self {
+        Self { renames: Some(beginning), ..self }
     }
 
     /// In rows of this group.
@@ -88,14 +82,9 @@ impl Rule {
     }
 
     /// The name that our row may have instead.
-    pub(crate) fn our_name(&self, symbol: &Symbol) -> String {
-        let name = symbol.name.as_str();
-        let name = name.strip_prefix(self.strips).unwrap_or(name);
-        let name = name.strip_suffix(self.ends).unwrap_or(name);
-        match self.from {
-            From::Structure(_) => name.replace('.', "_").to_ascii_uppercase(),
-            From::Constant | From::Group(_) => format!("{}{name}", self.adds),
-        }
+    pub(crate) fn our_name(&self, symbol: &Symbol) -> Option<String> {
+        let name = symbol.name.strip_suffix(self.ends).unwrap_or(&symbol.name);
+        self.renames.map(|beginning| format!("{beginning}{name}"))
     }
 
     /// Whether the rule is about this row.
@@ -147,13 +136,12 @@ mod tests {
         let rule = Rule::new(From::Constant, "SVM_", &["t"], Meaning::Bits(0)).ends("_MASK");
         let mask = symbol("SVM_IOIO_MASK", Origin::Constant);
         assert!(rule.claims(&mask));
-        assert_eq!(rule.our_name(&mask), "IOIO");
+        assert_eq!(rule.our_name(&mask), None);
         assert!(!rule.claims(&symbol("SVM_IOIO_SHIFT", Origin::Constant)));
         assert!(!rule.claims(&symbol("SVM_IOIO_MASK", Origin::Group(String::new()))));
-        let rule = Rule::new(From::Group("guest"), "", &["t"], Meaning::Number(0)).adds("GUEST_").ends("_FULL");
-        assert_eq!(rule.our_name(&symbol("PAT_FULL", Origin::Group("guest".to_owned()))), "GUEST_PAT");
-        let rule = Rule::new(From::Structure("s"), "", &["t"], Meaning::Number(0));
-        assert_eq!(rule.our_name(&symbol("es.selector", Origin::Structure("s".to_owned()))), "ES_SELECTOR");
+        let rule = Rule::new(From::Group("guest"), "", &["t"], Meaning::Number(0)).ends("_FULL").renames("GUEST_");
+        let pat = symbol("PAT_FULL", Origin::Group("guest".to_owned()));
+        assert_eq!(rule.our_name(&pat).as_deref(), Some("GUEST_PAT"));
     }
 
     #[test]
