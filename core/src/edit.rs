@@ -9,7 +9,7 @@ use crate::frame::{Frames, Reach};
 use crate::leaves::{Leaves, Update};
 use crate::span::{ENTRIES, Span};
 use crate::stock::Stock;
-use crate::table::{Blank, Node, Table, is_full, used, used_field};
+use crate::table::{Blank, Node, Table, is_full, use_fewer, use_more, used, used_field};
 
 /// Changes tables, under the lock of the space.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             let index = piece.index(level);
             if let Node::Table(next, _) = table.node(&self.format, self.reach, index) {
                 let more = self.map(next, piece, leaves);
-                count_more(table, index, more);
+                use_more(table.slot(index), more);
             } else {
                 let entry = self.build(level - 1, piece, leaves);
                 // Release: whoever sees the entry sees the table.
@@ -56,7 +56,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             let entry = self.build(level - 1, piece, leaves);
             table.slot(piece.index(level)).store(entry, Ordering::Release);
         }
-        self.format.table(table.table().hpa()) | used_field(count)
+        self.format.table(table.hpa()) | used_field(count)
     }
 
     /// Unmaps `span`, which is inside what `table` covers and mapped; returns how many fewer entries of `table` are used.
@@ -83,7 +83,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             };
             let gone = if is_whole { used(entry) } else { self.unmap(next, piece) };
             if gone < used(entry) {
-                table.slot(index).fetch_sub(used_field(gone), Ordering::Relaxed);
+                use_fewer(table.slot(index), gone);
             } else {
                 table.slot(index).store(0, Ordering::Release);
                 self.put_by(next);
@@ -110,6 +110,9 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             match table.node(&self.format, self.reach, index) {
                 Node::Absent | Node::Invalid(_) => {}
                 Node::Leaf(_) if level <= update.level() && piece.is_whole(level) => replace(piece, index),
+                Node::Leaf(entry) if level == 2 => {
+                    self.split_with(table, index, entry, |next| update_blank(next, piece, update));
+                }
                 Node::Leaf(entry) => {
                     let next = self.split(table, index, entry);
                     self.update(next, piece, update);
@@ -175,18 +178,25 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
 
     /// Replaces the leaf `entry` at `index` by a table that maps the same, with one store.
     fn split(&mut self, table: Table<'s>, index: usize, entry: u64) -> Table<'s> {
+        self.split_with(table, index, entry, |_| ())
+    }
+
+    /// The same, but the table maps what `change` makes of it.
+    #[inline]
+    fn split_with(&mut self, table: Table<'s>, index: usize, entry: u64, change: impl Fn(&Blank<'s>)) -> Table<'s> {
         let level = table.level();
         let next = self.stock.take(self.reach, level - 1);
-        let mut entry = entry;
-        fill_blank(&next, 0..ENTRIES, self.format.split(entry, level));
-        let next = next.table();
         let link = self.format.table(next.hpa()) | used_field(ENTRIES);
-        while let Err(now) = table.slot(index).compare_exchange(entry, link, Ordering::Release, Ordering::Relaxed) {
-            // The processor has set the accessed or the dirty flag, which the new entries inherit. There are two of them.
-            entry = now;
-            fill(next, 0..ENTRIES, self.format.split(entry, level));
+        let mut entry = entry;
+        loop {
+            fill_blank(&next, 0..ENTRIES, self.format.split(entry, level));
+            change(&next);
+            match table.slot(index).compare_exchange(entry, link, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return next.table(),
+                // The processor has set the accessed or the dirty flag, which the new entries inherit. There are two of them.
+                Err(now) => entry = now,
+            }
         }
-        next
     }
 
     /// Puts by a table that no entry refers to any more, and all below it.
@@ -209,6 +219,16 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             }
         }
         self.stock.put_by(table);
+    }
+}
+
+/// Updates the leaves of `span` in a table of level 1 that is not linked yet.
+fn update_blank(table: &Blank<'_>, span: Span, update: &Update) {
+    for piece in span.pieces(1) {
+        let slot = table.slot(piece.index(1));
+        if let Some(entry) = update.apply(slot.load(Ordering::Relaxed), 1, piece.start()) {
+            slot.store(entry, Ordering::Relaxed);
+        }
     }
 }
 
@@ -239,11 +259,4 @@ fn fill_blank(table: &Blank<'_>, indices: Range<usize>, entry: u64) {
         2 => table.fill::<{ PageSize::Size2M.bytes() }>(indices, entry),
         _ => table.fill::<{ PageSize::Size1G.bytes() }>(indices, entry),
     }
-}
-
-/// Records in the entry at `index` of `table` that `count` more entries are used in the table that it refers to.
-#[inline]
-pub(crate) fn count_more(table: Table<'_>, index: usize, count: usize) {
-    // An atomic addition: the processor may set the accessed flag meanwhile.
-    table.slot(index).fetch_add(used_field(count), Ordering::Relaxed);
 }

@@ -7,7 +7,7 @@ use crate::format::Format;
 use crate::frame::{Frames, Reach};
 use crate::mapping::{Mapping, Translation};
 use crate::span::{ENTRIES, index, shift};
-use crate::table::{Entries, Table, slot, used_field};
+use crate::table::{Entries, Table, slot, use_more};
 use crate::tree::Tree;
 use crate::walk::in_page;
 
@@ -25,29 +25,18 @@ pub(crate) struct Shortcut<'s, F, A> {
     low: &'s Entries,
 }
 
-/// What came of mapping a page by the shortcut.
-#[derive(Debug)]
-pub(crate) enum Quick<'s> {
-    Mapped,
-    /// There is no table of level 1 for the leaf; the entries of levels 3 and 2 are there.
-    NoTable {
-        leaf: u64,
-        high: &'s AtomicU64,
-        middle: &'s AtomicU64,
-    },
-    /// Something else is not as usual.
-    No,
-}
-
-/// An entry that shows no table, or no page, and its level; 0 if there was no entry.
-pub(crate) type Stop = (u64, u8);
-
 impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     /// Nothing but a place for a shortcut.
     #[inline(always)]
-    pub(crate) fn new(tree: &Tree<'s, F, A>) -> Self {
+    pub(crate) fn none(tree: &Tree<'s, F, A>) -> Self {
+        Self::new(tree, &EMPTY)
+    }
+
+    /// By what [`find`](Self::find) has found in the same tree, while no table is put by.
+    #[inline(always)]
+    pub(crate) fn new(tree: &Tree<'s, F, A>, low: &'s Entries) -> Self {
         let not_host = !((1 << tree.format.address_width()) - 1) | (PageSize::Size4K.bytes() - 1);
-        Self { format: tree.format, reach: tree.reach, not_host, low: &EMPTY }
+        Self { format: tree.format, reach: tree.reach, not_host, low }
     }
 
     /// The table of level 3 for the first addresses.
@@ -64,6 +53,11 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         table.entries()
     }
 
+    /// What this goes by.
+    pub(crate) const fn low(&self) -> &'s Entries {
+        self.low
+    }
+
     /// Goes by what [`find`](Self::find) has found in the same tree, from now on and while no table is put by.
     #[inline(always)]
     pub(crate) const fn set(&mut self, found: &'s Entries) {
@@ -76,68 +70,80 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         core::ptr::eq(self.low, &raw const EMPTY)
     }
 
-    /// Maps one page where the tables are there and nothing is in the way.
+    /// Maps one page, if the tables are there and nothing is in the way; or says that it did not.
     #[inline(always)]
-    pub(crate) fn map(&self, gpa: Gpa, hpa: Hpa, mapping: Mapping) -> Quick<'s> {
-        if hpa.get() & self.not_host != 0 || !gpa.is_aligned(PageSize::Size4K) || mapping.smallest != PageSize::Size4K {
-            return Quick::No;
+    pub(crate) fn map(&self, gpa: Gpa, hpa: Hpa, mapping: Mapping) -> bool {
+        let Some(page) = page_number(gpa) else { return false };
+        let Some(leaf) = self.leaf(hpa, mapping) else { return false };
+        let Some(middle) = self.high(page >> 18).and_then(|high| self.below(high, 3, page >> 9)) else { return false };
+        let Some(slot) = self.below(middle, 2, page) else { return false };
+        if slot.load(Ordering::Relaxed) != 0 {
+            return false;
         }
-        let Ok(leaf) = self.format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type) else {
-            return Quick::No;
-        };
-        let leaf = leaf | hpa.get();
-        let Ok((high, middle)) = self.middle(gpa) else {
-            return Quick::No;
-        };
-        match self.below(middle, 2, gpa) {
-            Ok(slot) => {
-                if slot.load(Ordering::Relaxed) != 0 {
-                    return Quick::No;
-                }
-                slot.store(leaf, Ordering::Relaxed);
-                // An atomic addition: the processor may set the accessed flag meanwhile.
-                middle.fetch_add(used_field(1), Ordering::Relaxed);
-                Quick::Mapped
-            }
-            Err((0, _)) => Quick::NoTable { leaf, high, middle },
-            Err(_) => Quick::No,
+        slot.store(leaf, Ordering::Relaxed);
+        use_more(middle, 1);
+        true
+    }
+
+    /// The leaf for one page, and the entries of levels 3 and 2 above it, if all that is missing is a table of level 1.
+    #[inline(always)]
+    pub(crate) fn missing_table(
+        &self,
+        gpa: Gpa,
+        hpa: Hpa,
+        mapping: Mapping,
+    ) -> Option<(u64, &'s AtomicU64, &'s AtomicU64)> {
+        let page = page_number(gpa)?;
+        let leaf = self.leaf(hpa, mapping)?;
+        let high = self.high(page >> 18)?;
+        let middle = self.below(high, 3, page >> 9)?;
+        (middle.load(Ordering::Relaxed) == 0).then_some((leaf, high, middle))
+    }
+
+    /// What `gpa` is mapped to, if that is a page of 4 KiB as most are.
+    #[inline(always)]
+    pub(crate) fn translate(&self, gpa: Gpa) -> Option<Translation> {
+        let high = self.high(usize::try_from(gpa.get() >> shift(3)).unwrap_or(usize::MAX))?;
+        let middle = self.below(high, 3, index(gpa, 2))?;
+        let slot = self.below(middle, 2, index(gpa, 1))?;
+        let (hpa, access, memory_type) = self.format.page(slot.load(Ordering::Relaxed))?;
+        Some(in_page(gpa, hpa, PageSize::Size4K, access, memory_type))
+    }
+
+    /// The leaf for one page of 4 KiB, if it can be one.
+    #[inline(always)]
+    fn leaf(&self, hpa: Hpa, mapping: Mapping) -> Option<u64> {
+        if hpa.get() & self.not_host != 0 || mapping.smallest != PageSize::Size4K {
+            return None;
         }
+        let leaf = self.format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type);
+        leaf.ok().map(|leaf| leaf | hpa.get())
     }
 
-    /// What `gpa` is mapped to, or the last entry on the way.
+    /// The entry of level 3 at `index`, if that is below 512.
     #[inline(always)]
-    pub(crate) fn translate(&self, gpa: Gpa) -> Result<Translation, Stop> {
-        let slot = self.lowest(gpa)?;
-        let entry = slot.load(Ordering::Relaxed);
-        let (hpa, access, memory_type) = self.format.page(entry).ok_or((entry, 1))?;
-        Ok(in_page(gpa, hpa, PageSize::Size4K, access, memory_type))
+    fn high(&self, index: usize) -> Option<&'s AtomicU64> {
+        self.low.get(index)
     }
 
-    /// The entry of level 1 for `gpa`, or the last one on the way.
-    #[inline(always)]
-    fn lowest(&self, gpa: Gpa) -> Result<&'s AtomicU64, Stop> {
-        let (_, middle) = self.middle(gpa)?;
-        self.below(middle, 2, gpa)
-    }
-
-    /// The entries of levels 3 and 2 for `gpa`, or the last one on the way.
-    #[inline(always)]
-    fn middle(&self, gpa: Gpa) -> Result<(&'s AtomicU64, &'s AtomicU64), Stop> {
-        let at = usize::try_from(gpa.get() >> shift(3)).unwrap_or(usize::MAX);
-        let high = self.low.get(at).ok_or((0, 3))?;
-        Ok((high, self.below(high, 3, gpa)?))
-    }
-
-    /// The entry for `gpa` one level below `slot`, which is of `level`; or what is in the slot, if few bits of it show no table.
+    /// The entry one level below the slot, which is of `level`, at `index`, of which nine bits count; if few bits of what is in the
+    /// slot show a table.
     #[inline(always)]
     #[expect(unsafe_code, reason = "follows an entry")]
-    fn below(&self, at: &'s AtomicU64, level: u8, gpa: Gpa) -> Result<&'s AtomicU64, Stop> {
-        let entry = at.load(Ordering::Relaxed);
-        let hpa = self.format.follow(entry, level).ok_or((entry, level))?;
+    fn below(&self, at: &'s AtomicU64, level: u8, index: usize) -> Option<&'s AtomicU64> {
+        let hpa = self.format.follow(at.load(Ordering::Relaxed), level)?;
         // SAFETY: the slot is of a table that fulfils the invariants of `Table`, so that the entry, which is a table by the
         // contract of `Format`, refers to a frame that the space owns, and that is freed only when nobody borrows it; the borrow
         // of the allocator is one of the space. `EMPTY` has no such entry.
         let entries = unsafe { Table::<'s>::entries_at(self.reach, hpa) };
-        Ok(slot(entries, index(gpa, level - 1)))
+        Some(slot(entries, index))
     }
+}
+
+/// The number of the page of 4 KiB at `gpa`, if one starts there, and is in the first 512 GiB.
+#[inline(always)]
+fn page_number(gpa: Gpa) -> Option<usize> {
+    // The low bits of what is no start of a page are high ones now.
+    let page = gpa.get().rotate_right(PageSize::Size4K.shift());
+    usize::try_from(page).ok().filter(|page| *page < ENTRIES * ENTRIES * ENTRIES)
 }

@@ -19,7 +19,7 @@ use crate::ram::GuestRam;
 use crate::space_edit::SpaceEdit;
 use crate::span::ENTRIES;
 use crate::stock::{FrameRules, Stock};
-use crate::table::Table;
+use crate::table::{Blank, Table};
 use crate::tree::Tree;
 use crate::walk;
 
@@ -117,7 +117,8 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         let root = rules.allocate(&frames).map_err(|_| OutOfFrames { count: 1 })?;
         // SAFETY: the frame is ours from here on, and all entries are written before anyone else sees it.
         let table = unsafe { Table::new(Reach::new(&frames), root, format.levels()) };
-        table.clear(0..ENTRIES);
+        // SAFETY: it was just allocated.
+        unsafe { Blank::fresh(table) }.clear(0..ENTRIES);
         let stock = Mutex::new(Stock::with_root());
         Ok(Self { format, frames, root, generation: AtomicU64::new(1), stock, _memory: PhantomData })
     }
@@ -378,8 +379,11 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
 
     /// Moves the generation on, after the entries were written, by whoever has locked the space.
     pub(crate) fn invalidation(&self) -> Invalidation {
-        // Release: pairs with `generation`. The lock is held, so nobody else adds.
-        Invalidation::new(self.generation.fetch_add(1, Ordering::Release) + 1)
+        // The lock is held, so nobody else adds.
+        let generation = self.generation.load(Ordering::Relaxed) + 1;
+        // Release: pairs with `generation`.
+        self.generation.store(generation, Ordering::Release);
+        Invalidation::new(generation)
     }
 }
 

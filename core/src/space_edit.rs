@@ -1,7 +1,6 @@
 //! An address space that is locked, to look at it or change it more than once.
 
 use core::ops::Range;
-use core::sync::atomic::AtomicU64;
 
 use spin::MutexGuard;
 
@@ -16,13 +15,12 @@ use crate::mapped_range::MappedRange;
 use crate::mapping::{Mapping, MemoryType, Translation};
 use crate::operation::Operation;
 use crate::ram::GuestRam;
-use crate::shortcut::{Quick, Shortcut};
+use crate::shortcut::Shortcut;
 use crate::space::AddressSpace;
 use crate::span::Span;
 use crate::stock::Stock;
 use crate::table::Entries;
 use crate::tree::{Tree, Work};
-use crate::walk;
 
 /// An [`AddressSpace`] that is locked for as long as this lives, to look at it or change it more than once.
 ///
@@ -67,7 +65,7 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
     /// The same for one operation that takes no shortcut.
     #[inline]
     pub(crate) fn once(space: &'s AddressSpace<'m, F, A>, stock: MutexGuard<'s, Stock>) -> Self {
-        let shortcut = Shortcut::new(&space.tree(&stock));
+        let shortcut = Shortcut::none(&space.tree(&stock));
         Self { space, stock, shortcut }
     }
 
@@ -87,11 +85,11 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
         let mapping = mapping.into();
         if is_page(&gpa)
             && let Some(hpa) = ram.frame(offset)
-            && let Some(mapped) = self.map_page(gpa.start, hpa, mapping)
+            && self.shortcut.map(gpa.start, hpa, mapping)
         {
-            return mapped;
+            return Ok(());
         }
-        let mapped = map_ram(self.space, &mut self.stock, gpa, ram, offset, mapping);
+        let mapped = map_ram(self.space, &mut self.stock, self.shortcut.low(), gpa, ram, offset, mapping);
         self.find_shortcut();
         mapped
     }
@@ -114,12 +112,10 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
         mapping: impl Into<Mapping>,
     ) -> Result<(), MapError> {
         let mapping = mapping.into();
-        if is_page(&gpa)
-            && let Some(mapped) = self.map_page(gpa.start, hpa, mapping)
-        {
-            return mapped;
+        if is_page(&gpa) && self.shortcut.map(gpa.start, hpa, mapping) {
+            return Ok(());
         }
-        let mapped = map_to(self.space, &mut self.stock, gpa, hpa, mapping);
+        let mapped = map_else(self.space, &mut self.stock, self.shortcut.low(), gpa, hpa, mapping);
         self.find_shortcut();
         mapped
     }
@@ -205,10 +201,7 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
     /// See [`AddressSpace::translate`].
     #[inline(always)]
     pub fn translate(&self, gpa: Gpa) -> Option<Translation> {
-        match self.shortcut.translate(gpa) {
-            Ok(to) => Some(to),
-            Err((entry, level)) => translate_else(self.space, &self.stock, gpa, entry, level),
-        }
+        self.shortcut.translate(gpa).or_else(|| lookup(self.space, &self.stock, gpa))
     }
 
     /// See [`AddressSpace::lookup`].
@@ -243,18 +236,6 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
     /// The first range that is mapped at `gpa` or above it, or the error for an invalid entry; and where it ends.
     pub(crate) fn range_from(&self, gpa: Gpa) -> Option<(Result<MappedRange, MapError>, Gpa)> {
         self.tree().range_from(gpa)
-    }
-
-    /// Maps one page if it can be done quickly.
-    #[inline(always)]
-    fn map_page(&mut self, gpa: Gpa, hpa: Hpa, mapping: Mapping) -> Option<Result<(), MapError>> {
-        match self.shortcut.map(gpa, hpa, mapping) {
-            Quick::Mapped => Some(Ok(())),
-            Quick::NoTable { leaf, high, middle } => {
-                Some(map_in_new_table(self.space, &mut self.stock, high, middle, gpa, leaf))
-            }
-            Quick::No => None,
-        }
     }
 
     fn remap_to(&mut self, span: Span, hpa: Hpa) -> Result<Invalidation, MapError> {
@@ -292,22 +273,12 @@ fn find<'s, F: Format, A: Frames>(space: &'s AddressSpace<'_, F, A>, stock: &Sto
     Shortcut::find(&space.tree(stock))
 }
 
+#[cold]
 #[inline(never)]
-fn map_in_new_table<F: Format, A: Frames>(
-    space: &AddressSpace<'_, F, A>,
+fn map_ram<'s, 'm, F: Format, A: Frames>(
+    space: &'s AddressSpace<'m, F, A>,
     stock: &mut Stock,
-    high: &AtomicU64,
-    middle: &AtomicU64,
-    gpa: Gpa,
-    leaf: u64,
-) -> Result<(), MapError> {
-    space.tree(stock).map_in_new_table(stock, (high, middle), gpa, leaf)
-}
-
-#[inline(never)]
-fn map_ram<'m, F: Format, A: Frames>(
-    space: &AddressSpace<'m, F, A>,
-    stock: &mut Stock,
+    low: &'s Entries,
     gpa: Range<Gpa>,
     ram: &GuestRam<'m>,
     offset: u64,
@@ -315,7 +286,27 @@ fn map_ram<'m, F: Format, A: Frames>(
 ) -> Result<(), MapError> {
     let span = space.tree(stock).span(&gpa)?;
     let part = ram.slice(offset, span.bytes())?;
-    map_to(space, stock, gpa, part.hpa(), mapping)
+    map_else(space, stock, low, gpa, part.hpa(), mapping)
+}
+
+/// Maps the range where the shortcut did not.
+#[cold]
+#[inline(never)]
+fn map_else<'s, F: Format, A: Frames>(
+    space: &'s AddressSpace<'_, F, A>,
+    stock: &mut Stock,
+    low: &'s Entries,
+    gpa: Range<Gpa>,
+    hpa: Hpa,
+    mapping: Mapping,
+) -> Result<(), MapError> {
+    let tree = space.tree(stock);
+    if is_page(&gpa)
+        && let Some((leaf, high, middle)) = Shortcut::new(&tree, low).missing_table(gpa.start, hpa, mapping)
+    {
+        return tree.map_in_new_table(stock, (high, middle), gpa.start, leaf);
+    }
+    map_to(space, stock, gpa, hpa, mapping)
 }
 
 #[inline(never)]
@@ -333,16 +324,11 @@ fn map_to<F: Format, A: Frames>(
     tree.change(stock, span, &work)
 }
 
-/// What `gpa` is mapped to: the shortcut leads to `entry` of `level`, and no further.
+/// What `gpa` is mapped to, where the shortcut does not say it.
+#[cold]
 #[inline(never)]
-fn translate_else<F: Format, A: Frames>(
-    space: &AddressSpace<'_, F, A>,
-    stock: &Stock,
-    gpa: Gpa,
-    entry: u64,
-    level: u8,
-) -> Option<Translation> {
-    walk::translation(space.format(), entry, level, gpa).or_else(|| space.tree(stock).lookup(gpa).ok())
+fn lookup<F: Format, A: Frames>(space: &AddressSpace<'_, F, A>, stock: &Stock, gpa: Gpa) -> Option<Translation> {
+    space.tree(stock).lookup(gpa).ok()
 }
 
 /// Whether the range is as long as a 4 KiB page.

@@ -1,7 +1,7 @@
 //! Tables in memory.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use crate::addr::Hpa;
 use crate::format::{Entry, Format};
@@ -29,6 +29,45 @@ pub(crate) fn is_full(entry: u64) -> bool {
 #[inline]
 pub(crate) fn used_field(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(0) << USED_SHIFT
+}
+
+/// Records in the slot that `count` more entries are used in the table that its entry refers to.
+///
+/// A store of bits 63:48 alone, since a locked addition waits for all stores before it: the processor sets the accessed flag,
+/// below these bits, in a locked access of its own, so that neither is lost.
+///
+/// Intel SDM vol. 3, section 10.1.2.1, "Automatic Locking"; AMD APM vol. 2, section 5.4.2, "Notes on Accessed and Dirty
+/// Bits".
+#[inline(always)]
+pub(crate) fn use_more(slot: &AtomicU64, count: usize) {
+    let high = high_bits(slot);
+    high.store(high.load(Ordering::Relaxed).wrapping_add(high_field(count)), Ordering::Relaxed);
+}
+
+/// Records that `count` fewer are, of which there are that many.
+#[inline]
+pub(crate) fn use_fewer(slot: &AtomicU64, count: usize) {
+    let high = high_bits(slot);
+    high.store(high.load(Ordering::Relaxed).wrapping_sub(high_field(count)), Ordering::Relaxed);
+}
+
+/// The count as it is in bits 63:48.
+#[inline(always)]
+fn high_field(count: usize) -> u16 {
+    // Ten bits and four fit.
+    u16::try_from(count << (USED_SHIFT - 48)).unwrap_or(0)
+}
+
+/// Bits 63:48 of the slot.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a part of an atomic")]
+fn high_bits(slot: &AtomicU64) -> &AtomicU16 {
+    const { assert!(cfg!(target_endian = "little"), "bits 63:48 are the last two bytes") };
+    // SAFETY: bytes 6 and 7 of the eight that the slot has.
+    let high = unsafe { slot.as_ptr().cast::<u16>().add(3) };
+    // SAFETY: valid for as long as the slot, and aligned since that is. No other thread accesses the slot at the same time: all
+    // do so under the lock of the space. Processors walk the table too, but are no threads of the program.
+    unsafe { AtomicU16::from_ptr(high) }
 }
 
 /// The entries of a table.
@@ -277,6 +316,11 @@ impl<'s> Blank<'s> {
             // SAFETY: as in `fill`.
             unsafe { slot.as_ptr().write(0) };
         }
+    }
+
+    /// Where the table is.
+    pub(crate) const fn hpa(&self) -> Hpa {
+        self.table.hpa
     }
 
     /// The level that the table will have.

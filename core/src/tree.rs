@@ -4,7 +4,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::addr::{Gpa, Hpa, PageSize};
-use crate::edit::{Edit, count_more, fill_pages};
+use crate::edit::{Edit, fill_pages};
 use crate::format::Format;
 use crate::frame::{Frames, Reach};
 use crate::leaves::{Leaves, Update};
@@ -15,7 +15,7 @@ use crate::operation::Operation;
 use crate::plan::{Full, Plan};
 use crate::span::{ENTRIES, Span, guest_width, index};
 use crate::stock::{FrameRules, Needs, Stock};
-use crate::table::{Table, used_field};
+use crate::table::{Table, use_more, used_field};
 use crate::walk;
 
 /// The tables of a space, for whoever has locked it.
@@ -93,6 +93,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
 
     /// Maps the page at `gpa` by `leaf` where `middle`, the entry of level 2 for it, is absent, and `high` is that of level 3; if
     /// there is a frame for the table.
+    #[inline(always)]
     pub(crate) fn map_in_new_table(
         &self,
         stock: &mut Stock,
@@ -104,9 +105,9 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
         table.clear(0..ENTRIES);
         table.slot(index(gpa, 1)).store(leaf, Ordering::Relaxed);
         // Release: whoever sees the entry sees the table.
-        let entry = self.format.table(table.table().hpa()) | used_field(1);
+        let entry = self.format.table(table.hpa()) | used_field(1);
         middle.store(entry, Ordering::Release);
-        high.fetch_add(used_field(1), Ordering::Relaxed);
+        use_more(high, 1);
         Ok(())
     }
 
@@ -130,7 +131,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
                     edit.map(table, span, leaves)
                 };
                 if let Some((parent, index)) = parent {
-                    count_more(parent, index, added);
+                    use_more(parent.slot(index), added);
                 }
             }
             Work::Unmap => {
@@ -186,6 +187,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
     }
 
     /// What frames must be like.
+    #[inline]
     pub(crate) fn rules(&self) -> FrameRules {
         FrameRules::new(self.format.address_width(), Some(self.root.hpa()))
     }

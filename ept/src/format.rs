@@ -36,6 +36,8 @@ pub struct EptFormat {
     reserved: u64,
     /// What [`Format::follow`] and [`Format::page`] look at: `reserved`, and bits 7:0.
     looked_at: u64,
+    /// `looked_at`, and the address.
+    kept: u64,
     /// Bit `n`: a page may have `n` in bits 5:0, the access and the memory type.
     pages: u64,
 }
@@ -84,7 +86,7 @@ impl EptFormat {
         }
         let reserved = ADDRESS & !((1 << address_width) - 1);
         let looked_at = ACCESS | TABLE_RESERVED | reserved;
-        let pages = valid_pages(capabilities.execute_only());
+        let pages = if capabilities.execute_only() { EXECUTE_ONLY_PAGES } else { PAGES };
         Ok(Self {
             capabilities,
             address_width,
@@ -92,6 +94,7 @@ impl EptFormat {
             is_accessed_dirty_enabled: false,
             reserved,
             looked_at,
+            kept: looked_at | ADDRESS,
             pages,
         })
     }
@@ -136,6 +139,11 @@ impl EptFormat {
 }
 
 /// The values of bits 5:0 that a page may have, as a set.
+const PAGES: u64 = valid_pages(false);
+/// The same with pages that can be executed but not read.
+const EXECUTE_ONLY_PAGES: u64 = valid_pages(true);
+
+/// The values of bits 5:0 that a page may have, as a set.
 ///
 /// Intel SDM vol. 3, section 31.3.3.1, "EPT Misconfigurations".
 const fn valid_pages(has_execute_only: bool) -> u64 {
@@ -157,6 +165,13 @@ impl EptFormat {
     #[inline]
     const fn has_valid_page_bits(&self, entry: u64) -> bool {
         (self.pages >> (entry & (ACCESS | MEMORY_TYPE))) & 1 != 0
+    }
+
+    /// The address in `entry`, if the bits that are looked at are `usual`.
+    #[inline]
+    const fn address_after(&self, entry: u64, usual: u64) -> Option<Hpa> {
+        let rest = (entry & self.kept) ^ usual;
+        if rest & self.looked_at == 0 { Some(Hpa::new(rest)) } else { None }
     }
 }
 
@@ -224,15 +239,13 @@ unsafe impl Format for EptFormat {
 
     #[inline]
     fn follow(&self, entry: u64, _level: u8) -> Option<Hpa> {
-        let differs = (entry ^ ACCESS) & self.looked_at;
-        if differs == 0 { Some(Hpa::new(entry & ADDRESS)) } else { None }
+        self.address_after(entry, ACCESS)
     }
 
     #[inline]
     fn page(&self, entry: u64) -> Option<(Hpa, Access, MemoryType)> {
         // The same bits as in `follow`.
-        let differs = (entry ^ USUAL_PAGE) & self.looked_at;
-        if differs == 0 { Some((Hpa::new(entry & ADDRESS), Access::ALL, MemoryType::WriteBack)) } else { None }
+        Some((self.address_after(entry, USUAL_PAGE)?, Access::ALL, MemoryType::WriteBack))
     }
 
     #[inline]

@@ -42,6 +42,8 @@ pub struct NptFormat {
     reserved: u64,
     /// What [`Format::follow`] and [`Format::page`] look at: `reserved`, NX, and bits 8:7 and 4:0.
     looked_at: u64,
+    /// `looked_at`, and the address.
+    kept: u64,
 }
 
 /// Bits 2:0: P, R/W and U/S.
@@ -89,6 +91,7 @@ impl NptFormat {
             return Err(NptUnsupported::AddressWidth { width: address_width });
         }
         let reserved = ADDRESS & !((1 << address_width) - 1);
+        let looked_at = ACCESS | CACHING | HIGH_RESERVED | NO_EXECUTE | reserved;
         Ok(Self {
             pat,
             address_width,
@@ -99,7 +102,8 @@ impl NptFormat {
             small_pages: valid_small_pages(pat),
             first_type: pat.memory_type(0),
             reserved: reserved | NO_EXECUTE,
-            looked_at: ACCESS | CACHING | HIGH_RESERVED | NO_EXECUTE | reserved,
+            looked_at,
+            kept: looked_at | ADDRESS,
         })
     }
 
@@ -129,6 +133,13 @@ impl NptFormat {
     #[must_use]
     pub const fn with_five_levels(self) -> Self {
         Self { levels: 5, ..self }
+    }
+
+    /// The address in `entry`, if the bits that are looked at are `usual`.
+    #[inline]
+    const fn address_after(&self, entry: u64, usual: u64) -> Option<Hpa> {
+        let rest = (entry & self.kept) ^ usual;
+        if rest & self.looked_at == 0 { Some(Hpa::new(rest)) } else { None }
     }
 
     /// The PAT of the host.
@@ -252,18 +263,13 @@ unsafe impl Format for NptFormat {
 
     #[inline]
     fn follow(&self, entry: u64, _level: u8) -> Option<Hpa> {
-        let differs = (entry ^ ACCESS) & self.looked_at;
-        if differs == 0 { Some(Hpa::new(entry & ADDRESS)) } else { None }
+        self.address_after(entry, ACCESS)
     }
 
     #[inline]
     fn page(&self, entry: u64) -> Option<(Hpa, Access, MemoryType)> {
         // The same bits as in `follow`, of which HIGH_RESERVED holds PAT.
-        let differs = (entry ^ ACCESS) & self.looked_at;
-        match self.first_type {
-            Some(memory_type) if differs == 0 => Some((Hpa::new(entry & ADDRESS), Access::ALL, memory_type)),
-            _ => None,
-        }
+        Some((self.address_after(entry, ACCESS)?, Access::ALL, self.first_type?))
     }
 
     #[inline]
