@@ -1,97 +1,86 @@
-//! Address-space identifiers.
+//! What is flushed under address-space identifiers (ASIDs), and how often.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use x86_virt_core::{FlushReach, TagFlush};
 
-/// The number of the next epoch, over all processors.
-static NEXT_EPOCH: AtomicU64 = AtomicU64::new(1);
+use crate::cpuid::SvmFeatures;
+use crate::vmcb::TlbControl;
 
-fn next_epoch() -> u64 {
-    // Relaxed: only that numbers differ matters.
-    NEXT_EPOCH.fetch_add(1, Ordering::Relaxed)
+/// What a processor can flush at the least.
+pub(crate) const fn reach(features: SvmFeatures) -> FlushReach {
+    if features.flush_by_asid() { FlushReach::OneTag } else { FlushReach::AllTags }
 }
 
-/// An address-space identifier that one virtual processor has had on one processor since its epoch began.
+/// The command to VMRUN.
+pub(crate) const fn command(flush: TagFlush) -> TlbControl {
+    match flush {
+        TagFlush::Nothing => TlbControl::NOTHING,
+        TagFlush::Tag => TlbControl::FLUSH_GUEST,
+        TagFlush::All => TlbControl::FLUSH_ALL,
+    }
+}
+
+/// How often a processor has flushed since SVM was turned on. It does so at the first entry after a change, and never at each.
 ///
 /// AMD APM vol. 2, section 15.16, "TLB Control".
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Asid {
-    value: u32,
-    epoch: u64,
-}
-
-impl Asid {
-    /// The identifier; 0 is the host's and never a guest's.
-    pub(crate) const fn get(self) -> u32 {
-        self.value
-    }
-}
-
-/// Hands out the address-space identifiers of one processor.
 ///
-/// An identifier goes to one virtual processor only until all have been handed out. Then a new epoch begins, and identifiers
-/// of earlier epochs are no longer valid. Epochs have numbers of their own on every processor, so that a virtual processor
-/// can tell whether it still owns what it got. What is in the TLB under an identifier from before is flushed by whoever gets
-/// the identifier.
-#[derive(Debug)]
-pub(crate) struct Asids {
-    epoch: u64,
-    next: u32,
-    count: u32,
+/// ```
+/// # use x86_virt_core::{Frames, Vcpu};
+/// # use x86_virt_svm::{EntryError, SvmVcpu};
+/// fn flushes_of_one_run<A: Frames>(vcpu: &mut SvmVcpu<'_, '_, '_, A>) -> Result<u64, EntryError> {
+///     let before = vcpu.flush_counts();
+///     vcpu.run()?;
+///     let after = vcpu.flush_counts();
+///     Ok(after.all + after.guest - before.all - before.guest)
+/// }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[non_exhaustive]
+pub struct FlushCounts {
+    /// Entries that flushed everything: the first one, and the first one after all ASIDs had been handed out.
+    pub all: u64,
+    /// Entries that flushed the ASID of the guest, where the processor can.
+    pub guest: u64,
+    /// ASIDs that were handed out: to a virtual processor that came to this processor, and in place of a flush of the guest
+    /// where the processor has none.
+    pub asids: u64,
 }
 
-impl Asids {
-    /// The identifiers 1 to `count - 1`; there are at least two, the host's included.
-    pub(crate) fn new(count: u32) -> Self {
-        Self { epoch: next_epoch(), next: 1, count }
-    }
-
-    /// Whether `asid` is of this processor and its epoch has not ended.
-    pub(crate) const fn is_valid(&self, asid: Asid) -> bool {
-        asid.epoch == self.epoch
-    }
-
-    /// An identifier that no other virtual processor has had in this epoch. The caller flushes what is in the TLB under it.
-    pub(crate) fn take(&mut self) -> Asid {
-        if self.next >= self.count {
-            self.epoch = next_epoch();
-            self.next = 1;
+impl FlushCounts {
+    /// Counts one that has been made.
+    pub(crate) const fn count(&mut self, flush: TagFlush) {
+        match flush {
+            TagFlush::Nothing => {}
+            TagFlush::Tag => self.guest += 1,
+            TagFlush::All => self.all += 1,
         }
-        let asid = Asid { value: self.next, epoch: self.epoch };
-        self.next += 1;
-        asid
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Asids;
+    use x86_virt_core::{FlushReach, TagFlush};
+
+    use super::{FlushCounts, command, reach};
+    use crate::cpuid::SvmFeatures;
 
     #[test]
-    fn identifiers_are_handed_out_once_in_an_epoch() {
-        let mut asids = Asids::new(4);
-        let first: [_; 3] = core::array::from_fn(|_| asids.take());
-        assert_eq!(first.map(super::Asid::get), [1, 2, 3]);
-        assert!(first.iter().all(|asid| asids.is_valid(*asid)));
-        let next = asids.take();
-        assert_eq!(next.get(), 1);
-        assert!(asids.is_valid(next));
-        assert!(first.iter().all(|asid| !asids.is_valid(*asid)), "the epoch of the first ones has ended");
+    fn commands_are_those_of_the_manual() {
+        let table = [(TagFlush::Nothing, 0), (TagFlush::Tag, 3), (TagFlush::All, 1)];
+        for (flush, value) in table {
+            assert_eq!(command(flush).into_bits(), value);
+        }
+        // CPUID Fn8000_000A EDX bit 6.
+        assert_eq!(reach(SvmFeatures::from_bits(1 << 6)), FlushReach::OneTag);
+        assert_eq!(reach(SvmFeatures::from_bits(!(1 << 6))), FlushReach::AllTags);
     }
 
     #[test]
-    fn zero_is_never_handed_out_and_the_last_is() {
-        let mut asids = Asids::new(2);
-        assert!((0..5).all(|_| asids.take().get() == 1));
-        let mut asids = Asids::new(16);
-        assert!((0..100).map(|_| asids.take().get()).all(|asid| (1..16).contains(&asid)));
-    }
-
-    #[test]
-    fn another_processor_has_other_epochs() {
-        let mut here = Asids::new(16);
-        let mut there = Asids::new(16);
-        let asid = here.take();
-        assert_eq!(asid.get(), there.take().get());
-        assert!(here.is_valid(asid) && !there.is_valid(asid));
+    fn flushes_are_counted_by_kind() {
+        let mut counts = FlushCounts::default();
+        for flush in [TagFlush::All, TagFlush::Nothing, TagFlush::Tag, TagFlush::Tag] {
+            counts.count(flush);
+        }
+        assert_eq!(counts, FlushCounts { all: 1, guest: 2, asids: 0 });
     }
 }

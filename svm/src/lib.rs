@@ -33,6 +33,7 @@ extern crate std;
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
+#[cfg(target_arch = "x86_64")]
 mod asid;
 mod avic;
 mod capability;
@@ -79,6 +80,8 @@ pub mod vmsa;
 #[cfg(test)]
 mod fake;
 
+#[cfg(target_arch = "x86_64")]
+pub use asid::FlushCounts;
 pub use avic::{
     AvicDoorbell, AvicIpiFailure, AvicLogicalEntry, AvicPhysicalEntry, AvicPhysicalTable, AvicRegister, AvicWrite,
 };

@@ -3,10 +3,11 @@
 use core::fmt;
 
 use x86_virt_core::fpu::FpuState;
-use x86_virt_core::{AddressSpace, CpuState, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, VcpuConfig};
+use x86_virt_core::{
+    AddressSpace, CpuState, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, Tag, VcpuConfig,
+};
 use x86_virt_npt::{NptFormat, Pat};
 
-use crate::asid::Asid;
 use crate::exit::SvmExit;
 use crate::intercept::InterceptSet;
 use crate::iopm::Iopm;
@@ -46,10 +47,10 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
     pub(crate) nmi: NmiBlocking,
     pub(crate) exit: Option<SvmExit>,
     /// What it runs under, on the processor where it last ran.
-    pub(crate) asid: Option<Asid>,
+    pub(crate) asid: Option<Tag>,
     /// What the TLB holds under `asid` may be wrong.
     pub(crate) needs_flush: bool,
-    /// The generation of `space` that the TLB has been flushed at, under `asid`.
+    /// The generation of `space` that the TLB has been flushed at, under `asid`; 0 if it has never run under it.
     pub(crate) generation: u64,
     /// DR0 to DR3.
     pub(crate) breakpoints: [u64; 4],
@@ -78,7 +79,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             nmi: NmiBlocking::Open,
             exit: None,
             asid: None,
-            needs_flush: true,
+            needs_flush: false,
             generation: 0,
             breakpoints: [0; 4],
         };
@@ -112,9 +113,12 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             return Err(LoadRefused { error, vcpu: self });
         }
         if self.asid.is_none_or(|asid| !processor.asids.is_valid(asid)) {
-            let asid = processor.asids.take();
+            // What must be flushed is asked again at the entry.
+            let (asid, _) = processor.asids.keep(self.asid);
+            processor.flushes.asids += 1;
             self.asid = Some(asid);
-            self.needs_flush = true;
+            self.needs_flush = false;
+            self.generation = 0;
             self.vmcb.write(control::GUEST_ASID, asid.get());
         }
         // The processor may have kept parts of another VMCB at this address, or of this one from before it moved.

@@ -1,10 +1,10 @@
 //! SVM on one processor: EFER.SVME and the host save area.
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{CpuPin, Cr4, Efer, Frame, Frames, Host, Hpa, OutOfFrames};
+use x86_virt_core::{CpuPin, Cr4, Efer, Frame, Frames, Host, Hpa, OutOfFrames, Tags};
 use x86_virt_npt::{NptFormat, Pat};
 
-use crate::asid::Asids;
+use crate::asid::FlushCounts;
 use crate::capability::{Capabilities, RawCpuid, Unsupported};
 use crate::check::VmrunContext;
 use crate::instructions;
@@ -44,7 +44,8 @@ pub struct SvmRoot<'p, A: Frames> {
 #[derive(Debug)]
 pub(crate) struct Processor<A: Frames> {
     pub(crate) capabilities: Capabilities,
-    pub(crate) asids: Asids,
+    pub(crate) asids: Tags,
+    pub(crate) flushes: FlushCounts,
     /// Holds what VMSAVE stored of the host.
     host_state: Frame<A>,
     fs_base: u64,
@@ -84,7 +85,8 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         unsafe { host.set_msr(SvmMsr::VM_HSAVE_PA.into_bits(), save_area.hpa().get()) };
         let mut processor = Processor {
             capabilities,
-            asids: Asids::new(capabilities.asids()),
+            asids: Tags::new(capabilities.asids()),
+            flushes: FlushCounts::default(),
             host_state,
             fs_base: 0,
             gs_base: 0,
@@ -102,6 +104,12 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
     #[must_use]
     pub const fn capabilities(&self) -> &Capabilities {
         &self.processor.capabilities
+    }
+
+    /// How often the processor has flushed, for all virtual processors that were loaded.
+    #[must_use]
+    pub const fn flush_counts(&self) -> FlushCounts {
+        self.processor.flushes
     }
 
     /// The allocator.

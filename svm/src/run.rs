@@ -3,8 +3,9 @@
 use core::fmt;
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction};
+use x86_virt_core::{AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction, TagFlush};
 
+use crate::asid;
 use crate::check::{RuleSet, Violation};
 use crate::exit::{self, ExitContext, SvmExit};
 use crate::exit_code::ExitCode;
@@ -22,6 +23,13 @@ struct Software {
     event: Event,
     rip: u64,
     next: u64,
+}
+
+/// What an entry flushes, and which generation of the space holds afterwards.
+#[derive(Clone, Copy, Debug)]
+struct Flush {
+    what: TagFlush,
+    generation: u64,
 }
 
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
@@ -68,7 +76,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         let nmi = self.guest.nmi;
         let software = self.prepare_event();
         let interrupts = self.host.disable_interrupts();
-        self.prepare_tlb();
+        let flush = self.prepare_tlb();
         self.switch();
         self.call_machine_check_handler();
         drop(interrupts);
@@ -83,10 +91,12 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             self.undo_event(nmi, software);
             return Err(EntryError::Refused { exit });
         }
-        vmcb.write(control::TLB_CONTROL, TlbControl::NOTHING);
         vmcb.set_clean(CleanBits::ALL);
         self.guest.gprs.rax = vmcb.read(save::RAX);
         self.guest.exit = Some(exit);
+        if let Some(flush) = flush {
+            self.finish_tlb(flush);
+        }
         self.finish_event(exit, software);
         Ok(exit)
     }
@@ -122,20 +132,41 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     }
 
     /// Flushes if the space has changed since the last flush, or the caller asked for it.
-    fn prepare_tlb(&mut self) {
-        let guest = &mut self.guest;
-        let generation = guest.space.generation();
-        if generation == guest.generation && !guest.needs_flush {
-            return;
-        }
-        guest.generation = generation;
-        guest.needs_flush = false;
-        let flush = if self.processor.capabilities.features().flush_by_asid() {
-            TlbControl::FLUSH_GUEST
+    #[inline]
+    fn prepare_tlb(&mut self) -> Option<Flush> {
+        let generation = self.guest.space.generation();
+        let is_current = generation == self.guest.generation && !self.guest.needs_flush;
+        if is_current { None } else { Some(self.prepare_flush(generation)) }
+    }
+
+    /// Writes the ASID and the command to flush. If the entry is refused, nothing counts as flushed, and all of it comes again.
+    #[cold]
+    fn prepare_flush(&mut self, generation: u64) -> Flush {
+        let (processor, guest) = (&mut *self.processor, &mut self.guest);
+        let (asid, what) = if guest.generation == 0 {
+            // It has never run under this ASID.
+            processor.asids.keep(guest.asid)
         } else {
-            TlbControl::FLUSH_ALL
+            processor.asids.renew(guest.asid, asid::reach(processor.capabilities.features()))
         };
-        guest.vmcb.write(control::TLB_CONTROL, flush);
+        if guest.asid != Some(asid) {
+            processor.flushes.asids += 1;
+            guest.asid = Some(asid);
+            guest.generation = 0;
+            guest.vmcb.write(control::GUEST_ASID, asid.get());
+        }
+        guest.vmcb.write(control::TLB_CONTROL, asid::command(what));
+        Flush { what, generation }
+    }
+
+    /// After an entry that flushed.
+    #[cold]
+    fn finish_tlb(&mut self, flush: Flush) {
+        self.processor.asids.flushed(flush.what);
+        self.processor.flushes.count(flush.what);
+        self.guest.generation = flush.generation;
+        self.guest.needs_flush = false;
+        self.guest.vmcb.write(control::TLB_CONTROL, TlbControl::NOTHING);
     }
 
     fn prepare_event(&mut self) -> Option<Software> {

@@ -5,6 +5,7 @@ use core::fmt;
 use x86_virt_core::{AddressSpace, Event, Frames, Host, OutOfFrames, VcpuConfig};
 use x86_virt_npt::NptFormat;
 
+use crate::asid::FlushCounts;
 use crate::capability::Capabilities;
 use crate::check::{Report, check};
 use crate::dump::VmcbDump;
@@ -125,6 +126,12 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     /// Flushes at the next entry what the TLB holds of the guest, as after an INVLPG that was intercepted.
     pub const fn flush_tlb(&mut self) {
         self.guest.needs_flush = true;
+    }
+
+    /// How often this processor has flushed, for all virtual processors that were loaded.
+    #[must_use]
+    pub const fn flush_counts(&self) -> FlushCounts {
+        self.processor.flushes
     }
 
     /// The event whose delivery the last exit interrupted, or that waits for the next entry.
