@@ -44,6 +44,22 @@ const GUEST_CR4: u64 = 0x0037_1fff;
 /// CR4.MCE: a guest runs with the host's, since a machine check while it is 0 would shut the processor down.
 const MACHINE_CHECK_ENABLE: u64 = 1 << 6;
 
+/// Bits of CR0 that change how linear addresses are translated.
+const CR0_PAGING: Cr0 = Cr0::new().with_pe(true).with_wp(true).with_pg(true);
+
+/// Bits of CR4 that do so.
+const CR4_PAGING: Cr4 = Cr4::new()
+    .with_pse(true)
+    .with_pae(true)
+    .with_pge(true)
+    .with_la57(true)
+    .with_pcide(true)
+    .with_smep(true)
+    .with_smap(true);
+
+/// Bits of EFER that do so.
+const EFER_PAGING: Efer = Efer::new().with_lme(true).with_lma(true).with_nxe(true);
+
 impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// The registers as after INIT, and non-register state.
     pub(crate) fn initialize_guest(&mut self) {
@@ -72,6 +88,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         self.write_cr4(state.cr4);
         self.write_efer(state.efer, state.cr0);
         self.vmcs.put(field::GUEST_CR3, state.cr3);
+        self.flush_tlb();
         self.parts.cr2 = state.cr2;
         for register in SegmentRegister::ALL {
             self.set_segment(register, state.segment(register));
@@ -86,6 +103,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     fn write_cr0(&mut self, cr0: Cr0) {
         let fixed = Cr0::from(self.parts.capabilities.raw().cr0_fixed0).with_pe(false).with_pg(false);
         let real = cr0.with_cd(false).with_nw(false).into_bits() | fixed.into_bits();
+        self.note_paging(self.guest_cr0().into_bits() ^ cr0.into_bits(), CR0_PAGING.into_bits());
         self.vmcs.put(field::GUEST_CR0, Cr0::from(real));
         self.vmcs.put(field::CR0_READ_SHADOW, cr0);
     }
@@ -93,6 +111,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// CR4 as the processor uses it: the guest's, with VMXE, and MCE as the host has it.
     fn write_cr4(&mut self, cr4: Cr4) {
         let real = cr4.into_bits() | self.parts.capabilities.raw().cr4_fixed0 | self.host.cr4() & MACHINE_CHECK_ENABLE;
+        self.note_paging(self.guest_cr4().into_bits() ^ cr4.into_bits(), CR4_PAGING.into_bits());
         // SAFETY: `check_cr4`, or the state after INIT, lets only bits through whose state is kept apart from the host's.
         unsafe { self.vmcs.put_sensitive(field::GUEST_CR4, Cr4::from(real)) };
         self.vmcs.put(field::CR4_READ_SHADOW, cr4);
@@ -102,12 +121,23 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// EFER with the LMA that follows from LME and `cr0`, and the entry control that goes with it.
     fn write_efer(&mut self, efer: Efer, cr0: Cr0) {
         let efer = efer.with_lma(efer.lme() && cr0.pg());
+        self.note_paging(self.guest_efer().into_bits() ^ efer.into_bits(), EFER_PAGING.into_bits());
         self.vmcs.put(field::GUEST_IA32_EFER, efer);
         self.parts.mode = None;
         let controls = self.vmcs.get(field::ENTRY_CONTROLS).without(EntryControls::IA32E_MODE_GUEST);
         let mode = if efer.lma() { EntryControls::IA32E_MODE_GUEST } else { EntryControls::NONE };
         // SAFETY: the mode of the guest does not concern the host.
         unsafe { self.vmcs.put_sensitive(field::ENTRY_CONTROLS, controls | mode) };
+    }
+
+    /// Takes note that translations of the guest are void if bits have changed that decide about them. The guest's own changes end
+    /// a run, or the processor sees to it itself.
+    ///
+    /// Intel SDM vol. 3, section 31.4.3.1, "Operations that Invalidate Cached Mappings".
+    const fn note_paging(&mut self, changed: u64, paging: u64) {
+        if changed & paging != 0 {
+            self.flush_tlb();
+        }
     }
 
     fn guest_cr0(&self) -> Cr0 {
@@ -258,6 +288,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
             ControlRegister::Cr3 => {
                 check_cr3(value, self.parts.capabilities.raw().physical_address_width)?;
                 self.vmcs.put(field::GUEST_CR3, value);
+                self.flush_tlb();
                 self.load_pdptes();
             }
             ControlRegister::Cr4 => {

@@ -8,6 +8,7 @@ use core::arch::asm;
 use x86_virt_core::Hpa;
 
 use crate::invept::{InveptDescriptor, InveptType};
+use crate::invvpid::{InvvpidDescriptor, InvvpidType};
 
 /// CF and ZF after a VMX instruction.
 ///
@@ -174,6 +175,30 @@ pub(crate) unsafe fn invept(kind: InveptType, descriptor: InveptDescriptor) -> O
     unsafe {
         asm!(
             "invept {kind}, [{descriptor}]",
+            "setc {carry}",
+            "setz {zero}",
+            kind = in(reg) kind.into_bits(),
+            descriptor = in(reg) &raw const descriptor,
+            carry = lateout(reg_byte) carry,
+            zero = lateout(reg_byte) zero,
+            options(nostack),
+        );
+    }
+    Outcome::new(carry, zero)
+}
+
+/// INVVPID: invalidates translations that were made under a VPID.
+///
+/// # Safety
+///
+/// The processor is in VMX root operation and supports INVVPID of this type.
+#[inline]
+pub(crate) unsafe fn invvpid(kind: InvvpidType, descriptor: InvvpidDescriptor) -> Outcome {
+    let (carry, zero): (u8, u8);
+    // SAFETY: the caller fulfils the condition above; the descriptor is on the stack.
+    unsafe {
+        asm!(
+            "invvpid {kind}, [{descriptor}]",
             "setc {carry}",
             "setz {zero}",
             kind = in(reg) kind.into_bits(),

@@ -54,6 +54,8 @@ mod switch;
 mod vcpu;
 #[cfg(target_arch = "x86_64")]
 mod vmcs;
+#[cfg(target_arch = "x86_64")]
+mod vpid;
 
 pub use abort::AbortIndicator;
 pub use access::{CountingVmcs, FakeVmcs, FieldError, VmcsRead, VmcsWrite};
@@ -103,3 +105,5 @@ pub use vcpu::{CreateError, EntryError, LoadError, LoadRefused, ParkedVcpu, VmxV
 #[cfg(target_arch = "x86_64")]
 pub use vmcs::{CurrentVmcs, Vmcs};
 pub use vmfunc::VmFunction;
+#[cfg(target_arch = "x86_64")]
+pub use vpid::FlushCounts;

@@ -9,6 +9,7 @@ use crate::capability::{Capabilities, FeatureControl, Unsupported, has_vmx};
 use crate::instruction_error::VmFail;
 use crate::instructions::{self, Outcome};
 use crate::vmcs::{self, CurrentVmcs, Vmcs};
+use crate::vpid::{FlushCounts, Translations};
 
 /// This processor in VMX root operation, until it is dropped.
 ///
@@ -23,6 +24,7 @@ pub struct VmxRoot<'p, A: Frames> {
     cr0: u64,
     cr4: u64,
     frames: A,
+    translations: Translations,
     /// `Some` until VMXOFF.
     region: Option<Frame<A>>,
     _here: PhantomData<*mut ()>,
@@ -65,7 +67,8 @@ impl<'p, A: Frames> VmxRoot<'p, A> {
             restore(host, cr0, cr4);
             return Err(EnterError::Vmxon { hpa: region.hpa() });
         }
-        Ok(Self { host, capabilities, cr0, cr4, frames, region: Some(region), _here: PhantomData })
+        let translations = Translations::new(capabilities.ept());
+        Ok(Self { host, capabilities, cr0, cr4, frames, translations, region: Some(region), _here: PhantomData })
     }
 
     /// What the processor can do.
@@ -95,9 +98,25 @@ impl<'p, A: Frames> VmxRoot<'p, A> {
         unsafe { vmcs.load() }
     }
 
+    /// The same, with what the processor keeps of translations.
+    pub(crate) fn load_parts(&mut self, vmcs: Vmcs<A>) -> Result<LoadedParts<'_, A>, (Vmcs<A>, VmFail)> {
+        // SAFETY: VMX operation lasts as long as `self`, which is borrowed mutably as long as the VMCS lives: no other VMCS can be
+        // loaded.
+        unsafe { vmcs.load() }.map(|vmcs| (vmcs, &mut self.translations))
+    }
+
+    /// How often the processor has invalidated, for all virtual processors that were loaded.
+    #[must_use]
+    pub const fn flush_counts(&self) -> FlushCounts {
+        self.translations.counts()
+    }
+
     /// Leaves VMX operation and makes CR0 and CR4 as they were. Dropping does the same.
     pub fn leave(self) {}
 }
+
+/// A VMCS that is current on a processor, and what that keeps of translations.
+type LoadedParts<'r, A> = (CurrentVmcs<'r, A>, &'r mut Translations);
 
 impl<A: Frames> Drop for VmxRoot<'_, A> {
     fn drop(&mut self) {

@@ -1,6 +1,7 @@
 //! The controls that a virtual processor runs with.
 
 use x86_virt_core::VcpuConfig;
+use x86_virt_ept::EptCapabilities;
 
 use crate::capability::{Capabilities, Unsupported};
 use crate::control::{EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls};
@@ -96,8 +97,18 @@ fn secondary(capabilities: &Capabilities, config: &VcpuConfig) -> Result<Seconda
     } else {
         refused = refused | SecondaryControls::WBINVD_EXITING;
     }
-    let optional = SecondaryControls::ENABLE_RDTSCP | SecondaryControls::ENABLE_INVPCID;
+    let mut optional = SecondaryControls::ENABLE_RDTSCP | SecondaryControls::ENABLE_INVPCID;
+    if can_invalidate_vpids(ept) {
+        optional = optional | SecondaryControls::ENABLE_VPID;
+    } else {
+        refused = refused | SecondaryControls::ENABLE_VPID;
+    }
     Ok(SecondaryControls::negotiate(capabilities.secondary(), required, optional, refused)?)
+}
+
+/// Whether the processor can invalidate what the library would leave under a VPID.
+const fn can_invalidate_vpids(ept: EptCapabilities) -> bool {
+    ept.invvpid() && (ept.invvpid_single_context() || ept.invvpid_all_contexts())
 }
 
 fn exit(capabilities: &Capabilities) -> Result<ExitControls, Unsupported> {
@@ -160,10 +171,20 @@ pub(crate) mod tests {
         assert!(controls.primary.contains(PrimaryControls::PAUSE_EXITING | PrimaryControls::CR3_LOAD_EXITING));
         assert!(!controls.primary.contains(PrimaryControls::HLT_EXITING));
         assert!(controls.primary.contains(PrimaryControls::MOV_DR_EXITING));
-        assert_eq!(controls.secondary.into_bits(), 0x108a);
+        assert_eq!(controls.secondary.into_bits(), 0x10aa);
         assert_eq!(controls.pin.into_bits(), 0x3f);
         let values = ControlValues::from(controls);
         assert_eq!(values.violations().next(), None);
+    }
+
+    #[test]
+    fn vpids_that_cannot_be_invalidated_are_not_used() {
+        // INVVPID is bit 32, of one VPID bit 41, of all bit 42.
+        for (types, secondary) in [(0, 0x108a), (0x901, 0x108a), (0x600, 0x108a), (0x201, 0x10aa), (0x401, 0x10aa)] {
+            let raw = RawCapabilities { ept_vpid: 0x0633_4141 | types << 32, ..HASWELL };
+            let controls = Controls::new(&Capabilities::from_raw(raw), &VcpuConfig::new()).unwrap();
+            assert_eq!(controls.secondary.into_bits(), secondary, "{types:#x}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
     AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames,
-    PageFaultErrorCode, VcpuConfig,
+    PageFaultErrorCode, Tag, VcpuConfig,
 };
 use x86_virt_ept::EptFormat;
 
@@ -12,20 +12,20 @@ use crate::access::{FieldError, VmcsRead, VmcsWrite};
 use crate::bitmap::{IoBitmaps, MsrBitmaps};
 use crate::cache::Cache;
 use crate::capability::{Capabilities, Unsupported};
-use crate::control::PrimaryControls;
+use crate::control::{PrimaryControls, SecondaryControls};
 use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
 use crate::guest_msr::ExceptionBitmap;
 use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
-use crate::instructions::{self, Outcome};
-use crate::invept::{InveptDescriptor, InveptType};
+use crate::instructions::Outcome;
 use crate::msrs::{self, Msrs};
 use crate::root::VmxRoot;
 use crate::setup::Controls;
 use crate::switch::Switch;
 use crate::vmcs::{self, CurrentVmcs, Vmcs};
+use crate::vpid::{FlushCounts, Stale, Translations, VpidUse};
 
 /// A virtual processor that is loaded on this processor: its VMCS is current.
 ///
@@ -47,6 +47,7 @@ pub struct VmxVcpu<'r, 's, 'm, A: Frames> {
     pub(crate) vmcs: CurrentVmcs<'r, A>,
     pub(crate) host: Host<'r>,
     host_state: HostState,
+    translations: &'r mut Translations,
     pub(crate) parts: Parts<'s, 'm, A>,
 }
 
@@ -73,8 +74,13 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) event: Option<Event>,
     /// Why the last run ended.
     pub(crate) reason: ExitReason,
-    /// The generation of `space` that this processor has invalidated for; 0 if for none.
+    /// Its VPID on the processor where it was loaded last.
+    vpid: Option<Tag>,
+    vpids: VpidUse,
+    /// The generation of `space` that the processor of `vpid` has invalidated for; 0 if for none.
     seen: u64,
+    /// The host has changed paging registers since the last entry.
+    needs_flush: bool,
 }
 
 /// What of the guest's mode the world switch needs. The guest cannot change it without an exit: CR0, CR4, EFER and DR7 are
@@ -119,6 +125,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     ) -> Result<Self, CreateError> {
         let capabilities = *root.capabilities();
         let controls = Controls::new(&capabilities, config)?;
+        let vpids =
+            if controls.secondary.contains(SecondaryControls::ENABLE_VPID) { VpidUse::OneEach } else { VpidUse::None };
         let frames = root.frames();
         let fpu = match config.fpu() {
             FpuPolicy::Switched => FpuState::switched(root.host(), frames)?,
@@ -141,7 +149,10 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             cr8: 0,
             event: None,
             reason: ExitReason::from_bits(u32::from(u16::MAX)),
+            vpid: None,
+            vpids,
             seen: 0,
+            needs_flush: false,
         };
         let vmcs = Vmcs::new(&capabilities, frames)?;
         let parked = ParkedVcpu { vmcs, parts };
@@ -213,9 +224,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
 
     /// The VMCS, to change what this type has no method for.
     ///
-    /// RIP, RSP and RFLAGS are cached: use the methods of [`Vcpu`](x86_virt_core::Vcpu) for them.
+    /// RIP, RSP and RFLAGS are cached: use the methods of [`Vcpu`](x86_virt_core::Vcpu) for them. The next entry invalidates what
+    /// was translated for the guest, as [`flush_tlb`](Self::flush_tlb) does.
     pub const fn vmcs_mut(&mut self) -> &mut CurrentVmcs<'r, A> {
         self.parts.mode = None;
+        self.parts.needs_flush = true;
         &mut self.vmcs
     }
 
@@ -229,6 +242,17 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     #[must_use]
     pub const fn space(&self) -> &'s AddressSpace<'m, EptFormat, A> {
         self.parts.space
+    }
+
+    /// Invalidates at the next entry what the processor has translated for the guest, as after an INVLPG that was intercepted.
+    pub const fn flush_tlb(&mut self) {
+        self.parts.needs_flush = true;
+    }
+
+    /// How often this processor has invalidated, for all virtual processors that were loaded.
+    #[must_use]
+    pub const fn flush_counts(&self) -> FlushCounts {
+        self.translations.counts()
     }
 
     /// One entry and the exit from it.
@@ -270,19 +294,30 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         Ok(Exit { kind, reason })
     }
 
-    /// Invalidates translations that were made before the last change of the tables, once.
+    /// Invalidates translations that were made before the last change of the tables, or of paging registers, once.
+    #[inline]
     fn invalidate(&mut self) -> Result<(), EntryError> {
         let generation = self.parts.space.generation();
-        if self.parts.seen == generation {
+        if self.parts.seen == generation && !self.parts.needs_flush {
             return Ok(());
         }
-        let eptp = self.parts.space.format().eptp(self.parts.space.root());
-        let ept = self.parts.capabilities.ept();
-        let kind = if ept.invept_single_context() { InveptType::SINGLE_CONTEXT } else { InveptType::GLOBAL };
-        // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types.
-        vmcs::check(unsafe { instructions::invept(kind, InveptDescriptor::new(eptp)) })
-            .map_err(EntryError::Instruction)?;
-        self.parts.seen = generation;
+        self.invalidate_for(generation).map_err(EntryError::Instruction)
+    }
+
+    #[cold]
+    fn invalidate_for(&mut self, generation: u64) -> Result<(), VmFail> {
+        let parts = &mut self.parts;
+        // `load` has seen to it that there is one.
+        let Some(vpid) = parts.vpid else { return Err(VmFail::Invalid) };
+        let stale =
+            Stale { tables: parts.seen != generation, registers: parts.needs_flush, is_first_use: parts.seen == 0 };
+        let plan = self.translations.plan(vpid, stale, parts.vpids);
+        let eptp = parts.space.format().eptp(parts.space.root());
+        // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types, and
+        // INVVPID if VPIDs are enabled.
+        unsafe { self.translations.perform(plan, vpid, core::iter::once(eptp)) }?;
+        parts.seen = generation;
+        parts.needs_flush = false;
         Ok(())
     }
 
@@ -418,13 +453,22 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
         }
         let Self { vmcs, mut parts } = self;
         let host = root.host();
-        match root.load(vmcs) {
-            Ok(mut vmcs) => {
+        match root.load_parts(vmcs) {
+            Ok((mut vmcs, translations)) => {
                 let host_state = HostState::load(host, &mut vmcs);
                 parts.msrs.load_host(host);
                 parts.switch.host_rsp = 0;
-                parts.seen = 0;
-                Ok(VmxVcpu { vmcs, host, host_state, parts })
+                if let Some(vpid) = translations.arrive(parts.vpid) {
+                    parts.vpid = Some(vpid);
+                    parts.seen = 0;
+                    parts.needs_flush = false;
+                    if parts.vpids == VpidUse::OneEach {
+                        let value = u16::try_from(vpid.get()).unwrap_or(0);
+                        // SAFETY: no other virtual processor has it on this processor before all have been invalidated.
+                        unsafe { vmcs.put_sensitive(field::VIRTUAL_PROCESSOR_ID, value) };
+                    }
+                }
+                Ok(VmxVcpu { vmcs, host, host_state, translations, parts })
             }
             Err((vmcs, fail)) => Err(LoadRefused { error: LoadError::Instruction(fail), vcpu: Self { vmcs, parts } }),
         }
