@@ -3,17 +3,34 @@
 
 use core::arch::global_asm;
 
+global_asm!(include_str!("guests/shared.s"), options(att_syntax));
 global_asm!(include_str!("guests/world_switch.s"), options(att_syntax));
 
-/// Fills registers, and checks them after each CPUID.
-pub(crate) fn world_switch() -> &'static [u8] {
-    unsafe extern "C" {
-        static world_switch_start: u8;
-        static world_switch_end: u8;
-    }
-    let (start, end) = (&raw const world_switch_start, &raw const world_switch_end);
-    // SAFETY: both symbols are in one section of the image, the second after the first.
-    let length = unsafe { end.byte_offset_from_unsigned(start) };
-    // SAFETY: the bytes between them are read-only data of the image.
-    unsafe { core::slice::from_raw_parts(start, length) }
+/// Defines functions that return the bytes between two symbols.
+macro_rules! code {
+    ($($(#[$doc:meta])* $name:ident: $start:ident, $end:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub(crate) fn $name() -> &'static [u8] {
+                unsafe extern "C" {
+                    static $start: u8;
+                    static $end: u8;
+                }
+                let (start, end) = (&raw const $start, &raw const $end);
+                // SAFETY: both symbols are in one section of the image, the second after the first.
+                let length = unsafe { end.byte_offset_from_unsigned(start) };
+                // SAFETY: the bytes between them are read-only data of the image.
+                unsafe { core::slice::from_raw_parts(start, length) }
+            }
+        )*
+    };
+}
+
+code! {
+    /// Fills registers, and checks them after each CPUID.
+    world_switch: world_switch_start, world_switch_end;
+    /// Reads two words for ever, the second of which must not be less than the first.
+    shared_reader: shared_reader_start, shared_reader_end;
+    /// Calls and reads pages for ever, which say their number.
+    shared_caller: shared_caller_start, shared_caller_end;
 }

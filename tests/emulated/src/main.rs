@@ -21,6 +21,7 @@ mod exit_table;
 mod exits;
 mod feature;
 mod fields_vmx;
+mod flushes;
 mod guest;
 mod harness;
 mod intercepts_svm;
@@ -35,7 +36,9 @@ mod permissions;
 mod probe;
 mod redelivery;
 mod registers;
+mod shootdown;
 mod start_up;
+mod together;
 mod unsupported;
 mod vendor_exits;
 mod world_switch;
@@ -92,6 +95,10 @@ const TESTS: &[Test] = tests! {
         changes_hold_at_the_next_entry: On::Every,
         protection_holds_at_the_next_entry: On::Every,
         execution_can_be_denied: On::Every,
+    }
+    flushes {
+        once_after_a_change: On::Every,
+        more_vcpus_than_asids: On::Every,
     }
     permissions {
         msr_by_direction: On::Every,
@@ -171,6 +178,11 @@ const TOGETHER: &[Test] = tests! {
     moving {
         guest_goes_on_elsewhere: On::Every,
     }
+    shootdown {
+        stale_translations_are_not_used: On::Every,
+        splits_and_merges_are_not_seen: On::Every,
+    }
+    // Last: a processor stays in VMX operation.
     start_up {
         init_ends_the_run: On::Only(Vendor::Intel),
     }
