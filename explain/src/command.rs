@@ -38,6 +38,9 @@ pub struct Arguments {
     /// The hardware error that KVM or Xen reported for the entry
     #[arg(long, value_name = "NUMBER", value_parser = number)]
     error: Option<u64>,
+    /// Lists every rule of which dump and capabilities do not tell whether it is violated, not only what they need
+    #[arg(long)]
+    all: bool,
     /// Lists the profiles
     #[arg(long)]
     profiles: bool,
@@ -124,7 +127,10 @@ pub fn run(arguments: &Arguments) -> Result<(String, Status), CommandError> {
         }
         let separator = if index == 0 { "" } else { "\n----\n\n" };
         // Writing to a string does not fail.
-        let _ = write!(output, "{separator}{report}");
+        let _ = match arguments.all {
+            true => write!(output, "{separator}{report:#}"),
+            false => write!(output, "{separator}{report}"),
+        };
     }
     Ok((output, status))
 }

@@ -1,23 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+mod check;
 pub mod command;
 mod dump;
+mod finding;
 mod layout;
 mod machine;
 mod outcome;
 mod place;
+mod prediction;
 mod read;
 mod report;
-mod rules;
 mod scan;
 mod text;
 mod vmcb_rows;
 mod vmcs_rows;
 
 pub use dump::{Doubt, Dump, Entry, Kind, Message, MessageMeaning, MsrArea, MsrEntry, State, VmcbImage, VmcsFields};
+pub use finding::{Class, FieldValue, Finding, Needed, Verdict};
 pub use machine::{Machine, SvmMachine, VmxMachine, profiles, read_cpuid, read_msrs};
 pub use outcome::Outcome;
 pub use place::Place;
+pub use prediction::{Fit, Prediction};
 pub use read::{ReadError, ReadErrorKind, read};
 pub use report::Report;
-pub use rules::{Class, FieldValue, Finding, Verdict, rules};

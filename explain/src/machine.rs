@@ -8,7 +8,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 
 use x86_virt_svm::{RawCpuid, profile as svm_profile};
-use x86_virt_vmx::{Basic, Capabilities, CapabilityMsr, ControlWord, RawCapabilities, profile as vmx_profile};
+use x86_virt_vmx::{Capabilities, CapabilityMsr, RawCapabilities, profile as vmx_profile};
 
 pub use cpuid::read_cpuid;
 pub use msrs::read_msrs;
@@ -44,7 +44,7 @@ impl Machine {
         }
         let profile = svm_profile::find(name)?;
         let source = format!("profile {name} ({})", profile.processor);
-        Some(Self::Svm(SvmMachine { cpuid: profile.raw, source }))
+        Some(Self::Svm(SvmMachine { cpuid: profile.raw, leaf_8000_0008_ebx: None, leaf_8000_0021_eax: None, source }))
     }
 }
 
@@ -76,6 +76,8 @@ pub struct VmxMachine {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SvmMachine {
     pub(crate) cpuid: RawCpuid,
+    pub(crate) leaf_8000_0008_ebx: Option<u32>,
+    pub(crate) leaf_8000_0021_eax: Option<u32>,
     pub(crate) source: String,
 }
 
@@ -98,15 +100,6 @@ impl VmxMachine {
     #[must_use]
     pub const fn capabilities(&self) -> Capabilities {
         Capabilities::from_raw(self.raw)
-    }
-
-    /// The MSR that says what `word` can be. It is not known which without IA32_VMX_BASIC.
-    #[must_use]
-    pub fn msr_of(&self, word: ControlWord) -> Option<CapabilityMsr> {
-        let (plain, with_true) = word.capability_msrs();
-        let Some(with_true) = with_true else { return Some(plain) };
-        let basic = Basic::from_bits(self.get(CapabilityMsr::IA32_VMX_BASIC)?);
-        Some(if basic.true_controls() { with_true } else { plain })
     }
 }
 

@@ -4,10 +4,13 @@ use core::fmt;
 
 use x86_virt_svm::ExitCode;
 use x86_virt_svm::vmcb::control;
-use x86_virt_vmx::{BasicExitReason, ExitQualification, ExitReason, InstructionError, VmExitInterruption, field};
+use x86_virt_vmx::check::{InstructionFailure, RuleClass};
+use x86_virt_vmx::{
+    BasicExitReason, ExitQualification, ExitReason, InstructionError, VmExitInterruption, VmFail, field,
+};
 
 use crate::dump::{Dump, Message, MessageMeaning, MsrArea, State};
-use crate::rules::Class;
+use crate::finding::Class;
 
 /// Bit 31 of an exit reason: the entry failed.
 const ENTRY_FAILURE: u32 = 1 << 31;
@@ -67,22 +70,45 @@ impl Outcome {
         }
     }
 
-    /// Whether a violated rule of `class` can be why.
+    /// Whether the processor reports in this way that a rule of `class` is violated. Any rule, if nothing is recorded.
     #[must_use]
     pub fn accuses(self, class: Class) -> bool {
-        match self {
-            Self::Failed { reason, .. } => match reason.basic() {
-                BasicExitReason::INVALID_GUEST_STATE => class == Class::Guest,
-                BasicExitReason::MSR_LOADING => class == Class::MsrLoading,
-                _ => false,
-            },
-            Self::Refused(InstructionError::INVALID_CONTROL_FIELDS) => class == Class::Controls,
-            Self::Refused(InstructionError::INVALID_HOST_STATE) => class == Class::Host,
-            Self::RefusedWithoutNumber => matches!(class, Class::Controls | Class::Host),
-            Self::VmcbRefused(code) => code.is_invalid() && class == Class::Vmcb,
-            Self::Unknown => true,
-            Self::Refused(_) | Self::Exited(_) | Self::VmcbExited(_) => false,
+        match (self, class) {
+            (Self::Unknown, _) => true,
+            (Self::Failed { reason, .. }, Class::Vmx(RuleClass::GuestState(_))) => {
+                reason.basic() == BasicExitReason::INVALID_GUEST_STATE
+            }
+            (Self::Failed { reason, .. }, Class::Vmx(RuleClass::MsrLoading)) => {
+                reason.basic() == BasicExitReason::MSR_LOADING
+            }
+            (Self::Refused(error), Class::Vmx(class)) => class.instruction_error() == Some(error),
+            (
+                Self::RefusedWithoutNumber,
+                Class::Vmx(
+                    RuleClass::Controls
+                    | RuleClass::HostState
+                    | RuleClass::Instruction(InstructionFailure::Fail(VmFail::Invalid)),
+                ),
+            ) => true,
+            (Self::VmcbRefused(code), Class::Svm(class)) => {
+                let reported = class.exit_code();
+                reported.is_some_and(|reported| reported == code || reported.is_invalid() && code.is_invalid())
+            }
+            _ => false,
         }
+    }
+
+    /// Whether a rule of `class` can be the one that the processor found violated: it accuses the rule, and the qualification
+    /// is that of the rule.
+    #[must_use]
+    pub fn names(self, class: Class) -> bool {
+        let is_other = match (self, class) {
+            (Self::Failed { qualification: Some(qualification), .. }, Class::Vmx(RuleClass::GuestState(cause))) => {
+                qualification != cause.into_bits()
+            }
+            _ => false,
+        };
+        self.accuses(class) && !is_other
     }
 
     /// Whether the last entry, as far as it is recorded, did not fail.

@@ -4,17 +4,25 @@ use core::fmt;
 
 use x86_virt_vmx::field::Group;
 
+use crate::check::{Checked, check};
 use crate::dump::{Dump, Message, MessageMeaning, MsrArea, State};
+use crate::finding::{Class, Finding, Needed, Verdict};
 use crate::machine::Machine;
 use crate::outcome::{Outcome, Recorded};
-use crate::rules::{Finding, Verdict, rules};
+use crate::prediction::{Fit, Prediction, contradicts};
 
 /// Where lists of names are wrapped.
 const WIDTH: usize = 120;
 /// How many names are listed.
 const MOST_NAMES: usize = 40;
+/// How many rules are listed that need the same.
+const MOST_RULES: usize = 4;
+/// How many fields are listed that rules need.
+const MOST_FIELDS: usize = 12;
 
 /// What a dump says about an entry: what was read, what is recorded, and which rules are violated.
+///
+/// Its text in the alternate form, `{:#}`, lists every rule that could not be decided.
 ///
 /// ```
 /// use x86_virt_explain::{Machine, Report, read};
@@ -24,7 +32,7 @@ const MOST_NAMES: usize = 40;
 /// let dumps = read(text)?;
 /// let machine = Machine::of_profile("haswell").unwrap();
 /// let report = Report::new(dumps[0].clone(), &machine);
-/// assert_eq!(report.violated().map(|finding| finding.rule.as_str()).collect::<Vec<_>>(), ["VMX-GUEST-CR4-FIXED0"]);
+/// assert_eq!(report.violated().map(|finding| finding.rule).collect::<Vec<_>>(), ["VMX-GUEST-CR4-FIXED-0"]);
 /// # Ok::<(), x86_virt_explain::ReadError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +40,7 @@ pub struct Report {
     dump: Dump,
     machine: Machine,
     outcome: Outcome,
-    findings: Vec<Finding>,
+    checked: Checked,
 }
 
 impl Report {
@@ -40,8 +48,8 @@ impl Report {
     #[must_use]
     pub fn new(dump: Dump, machine: &Machine) -> Self {
         let outcome = Outcome::of(&dump);
-        let findings = rules(&dump, machine);
-        Self { dump, machine: machine.clone(), outcome, findings }
+        let checked = check(&dump, machine);
+        Self { dump, machine: machine.clone(), outcome, checked }
     }
 
     /// Checks `dump` with the number that KVM or Xen reported for the failed entry.
@@ -63,27 +71,110 @@ impl Report {
         self.outcome
     }
 
-    /// Violated rules that can be why the entry failed. None if it did not fail.
-    pub fn violated(&self) -> impl Iterator<Item = &Finding> {
-        self.findings(Verdict::Violated, true)
+    /// What the rules say that the processor does.
+    #[must_use]
+    pub const fn prediction(&self) -> Prediction {
+        self.checked.prediction
     }
 
-    /// Violated rules that cannot be why the entry failed as it is recorded: the processor did not report them. None if it did
-    /// not fail.
+    /// Violated rules that the processor reports as it is recorded. None if the entry did not fail.
+    pub fn violated(&self) -> impl Iterator<Item = &Finding> {
+        let outcome = self.outcome;
+        self.findings(move |finding| finding.verdict == Verdict::Violated && outcome.accuses(finding.class))
+    }
+
+    /// Violated rules that the processor did not report, or would report otherwise. None if the entry did not fail.
     pub fn misfits(&self) -> impl Iterator<Item = &Finding> {
-        self.findings(Verdict::Violated, false)
+        let outcome = self.outcome;
+        self.findings(move |finding| finding.verdict == Verdict::Violated && !outcome.accuses(finding.class))
     }
 
     /// Rules that can be why the entry failed, and of which the dump or what is known of the processor does not say it.
     pub fn cannot_tell(&self) -> impl Iterator<Item = &Finding> {
-        self.findings(Verdict::CannotTell, true)
+        let outcome = self.outcome;
+        self.findings(move |finding| matches!(finding.verdict, Verdict::CannotTell(_)) && outcome.names(finding.class))
     }
 
-    fn findings(&self, verdict: Verdict, fits: bool) -> impl Iterator<Item = &Finding> {
+    /// Rules that are not kept and can be why the entry failed, but of which the manual does not say that they are checked.
+    pub fn open(&self) -> impl Iterator<Item = &Finding> {
         let outcome = self.outcome;
-        self.findings.iter().filter(move |finding| {
-            !outcome.is_exit() && finding.verdict == verdict && outcome.accuses(finding.class) == fits
-        })
+        self.findings(move |finding| finding.verdict == Verdict::Open && outcome.accuses(finding.class))
+    }
+
+    /// What the processor changes or ignores in silence, and what it takes where one may not expect it.
+    pub fn taken(&self) -> impl Iterator<Item = &Finding> {
+        self.findings(move |finding| finding.verdict == Verdict::Taken)
+    }
+
+    fn findings(&self, is_wanted: impl Fn(&Finding) -> bool) -> impl Iterator<Item = &Finding> {
+        let is_exit = self.outcome.is_exit();
+        self.checked.findings.iter().filter(move |finding| !is_exit && is_wanted(finding))
+    }
+
+    /// Whether a rule that the processor did not report is one that it found kept.
+    fn contradicts(&self, finding: &Finding) -> bool {
+        match finding.class {
+            Class::Vmx(class) => contradicts(class, self.outcome),
+            Class::Svm(_) => true,
+        }
+    }
+
+    /// Writes what the rules predict, and how that fits what is recorded.
+    fn predicted(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prediction = self.prediction();
+        write!(f, "predicted: {prediction}")?;
+        let why = if self.cannot_tell().next().is_some() {
+            "\n  a rule that is listed under \"cannot tell\" can be why it failed as recorded"
+        } else if self.open().next().is_some() {
+            "\n  a rule that is not kept, though the manual does not say that it is checked, can be why it failed as recorded"
+        } else {
+            "\n  no rule says why it failed as recorded; do dump and capabilities belong together?"
+        };
+        let fit = match prediction.fit(self.outcome) {
+            Fit::AsRecorded => "; as recorded",
+            Fit::TooEarly => {
+                "\n  the processor would not have come as far as is recorded; do dump and capabilities belong together?"
+            }
+            Fit::Otherwise | Fit::TooLate => why,
+            Fit::Unknown => "",
+        };
+        writeln!(f, "{fit}")
+    }
+
+    /// Writes what rules need that could not be decided.
+    fn needed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut facts: Vec<(&str, Vec<&str>)> = Vec::new();
+        let (mut fields, mut rules): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+        for finding in self.cannot_tell() {
+            match &finding.verdict {
+                Verdict::CannotTell(Needed::Field(name)) => {
+                    rules.push(finding.rule);
+                    if !fields.contains(&name.as_str()) {
+                        fields.push(name);
+                    }
+                }
+                Verdict::CannotTell(Needed::Fact(fact)) => match facts.iter_mut().find(|(known, _)| known == fact) {
+                    Some((_, rules)) => rules.push(finding.rule),
+                    None => facts.push((fact, vec![finding.rule])),
+                },
+                _ => {}
+            }
+        }
+        if facts.is_empty() && rules.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\ncannot tell (--all lists the rules):")?;
+        for (fact, rules) in &facts {
+            needs(f, fact, rules)?;
+        }
+        match fields.as_slice() {
+            [] => Ok(()),
+            [field] => needs(f, &format!("the field {field}"), &rules),
+            _ if fields.len() <= MOST_FIELDS => {
+                list(f, &format!("  {} rules need fields that the dump does not have", rules.len()), &fields)
+            }
+            _ => needs(f, &format!("{} fields that the dump does not have", fields.len()), &rules),
+        }
     }
 
     /// Writes which fields an entry uses and the dump does not have: their names, or how many there are of each group.
@@ -109,7 +200,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dump, machine, outcome, .. } = self;
+        let Self { dump, machine, outcome, checked } = self;
         writeln!(f, "{}, from {} on", dump.kind, dump.place)?;
         let fields = match &dump.state {
             State::Vmcs(fields) => fields.len(),
@@ -130,6 +221,9 @@ impl fmt::Display for Report {
         for doubt in &dump.doubts {
             writeln!(f, "note: {doubt}")?;
         }
+        for note in &checked.notes {
+            writeln!(f, "note: {note}")?;
+        }
         for (name, place) in &dump.cut {
             writeln!(f, "cut: {name} ({place})")?;
         }
@@ -137,15 +231,27 @@ impl fmt::Display for Report {
         if outcome.is_exit() {
             return writeln!(f, "\nNothing is accused.");
         }
+        self.predicted(f)?;
         section(f, "violated", self.violated())?;
         section(
             f,
             "violated, but not what the processor reported; do dump and capabilities belong together?",
-            self.misfits(),
+            self.misfits().filter(|finding| self.contradicts(finding)),
         )?;
-        section(f, "cannot tell", self.cannot_tell())?;
+        section(
+            f,
+            "violated too; the processor reported something else that it checks before, or at the same time",
+            self.misfits().filter(|finding| !self.contradicts(finding)),
+        )?;
+        section(f, "not kept, and the manual does not say what happens then", self.open())?;
+        if f.alternate() {
+            section(f, "cannot tell", self.cannot_tell())?;
+        } else {
+            self.needed(f)?;
+        }
+        section(f, "taken, changed or ignored in silence", self.taken())?;
         if self.violated().next().is_none() {
-            writeln!(f, "\nNo rule that is checked here and fits is violated.")?;
+            writeln!(f, "\nNo rule that fits is violated.")?;
         }
         Ok(())
     }
@@ -157,13 +263,14 @@ fn section<'f>(f: &mut fmt::Formatter<'_>, title: &str, findings: impl Iterator<
         return Ok(());
     }
     writeln!(f, "\n{title}:")?;
-    for finding in findings {
-        match finding.verdict {
-            Verdict::Violated => writeln!(f, "{finding}")?,
-            Verdict::CannotTell => writeln!(f, "{}: {}", finding.rule, finding.sentence)?,
-        }
-    }
-    Ok(())
+    findings.try_for_each(|finding| writeln!(f, "{finding}"))
+}
+
+/// Writes how many `rules` need something, and which, if they are few.
+fn needs(f: &mut fmt::Formatter<'_>, what: &str, rules: &[&str]) -> fmt::Result {
+    let (noun, verb) = if rules.len() == 1 { ("rule", "needs") } else { ("rules", "need") };
+    let title = format!("  {} {noun} {verb} {what}", rules.len());
+    if rules.len() <= MOST_RULES { list(f, &title, rules) } else { writeln!(f, "{title}") }
 }
 
 /// Writes names behind a title, wrapped.

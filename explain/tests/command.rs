@@ -16,6 +16,7 @@ fn the_exit_status_tells_whether_a_rule_is_violated() {
     for (arguments, expected) in [
         (["--profile", "haswell", "linux-cr4-reserved.txt"].as_slice(), 1),
         (["linux-cr4-reserved.txt"].as_slice(), 0),
+        (["linux-cr4-reserved.txt", "--all"].as_slice(), 0),
         (["linux-6-exit.txt", "--profile", "conroe"].as_slice(), 0),
         (["linux-6-exit.txt", "--profile", "conroe", "--error", "0x7"].as_slice(), 1),
         (["linux-6-exit.txt", "--profile", "z80"].as_slice(), 2),

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use x86_virt_explain::{Machine, Report, State, read};
+use x86_virt_explain::{Fit, Machine, Report, State, read};
 
 /// The dumps, and the profile of the processor that they are checked against.
 const CORPUS: [(&str, &str); 13] = [
@@ -55,6 +55,21 @@ fn reports_are_as_expected() {
         }
     }
     assert!(differing.is_empty(), "other reports than expected: {differing:?}");
+}
+
+/// What people found to be why, in the reports that the dumps are from.
+#[test]
+fn causes_that_were_found_are_named() {
+    for (name, profile, cause) in [
+        ("xen-4.12-quoted-error-7", "skylake-sp", "VMX-ENTRY-EVENT-ERROR-CODE-FLAG"),
+        ("xen-4.12-wrapped-mail", "haswell-ep", "VMX-GUEST-PENDING-BS-ONE"),
+    ] {
+        let machine = Machine::of_profile(profile).unwrap();
+        let report = Report::new(read(&source(name)).unwrap().remove(0), &machine);
+        assert_eq!(report.violated().map(|finding| finding.rule).collect::<Vec<_>>(), [cause], "{report}");
+        assert_eq!(report.misfits().count(), 0, "{report}");
+        assert_eq!(report.prediction().fit(report.outcome()), Fit::AsRecorded, "{report}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Texts that are no dumps, or malformed ones, and the library's own dumps.
 
 use proptest::prelude::{any, prop, proptest};
-use x86_virt_explain::{Kind, Machine, Outcome, Report, State, read, read_cpuid, read_msrs};
+use x86_virt_explain::{Fit, Kind, Machine, Outcome, Report, State, read, read_cpuid, read_msrs};
 use x86_virt_svm::vmcb::save;
 use x86_virt_svm::{VmcbDump, vmcb};
 use x86_virt_vmx::{FakeVmcs, InstructionError, VmcsRead as _, field};
@@ -75,7 +75,7 @@ fn own_dumps_of_a_vmcs_are_read() {
         assert_eq!(Outcome::of(&dump), Outcome::Refused(InstructionError::INVALID_CONTROL_FIELDS));
         let report = Report::new(dump, &Machine::of_profile("haswell").unwrap());
         assert!(report.violated().any(|finding| finding.rule == "VMX-CTL-PIN-ALLOWED-0"), "{report}");
-        assert!(report.misfits().any(|finding| finding.rule == "VMX-GUEST-CR4-FIXED0"), "{report}");
+        assert!(report.misfits().any(|finding| finding.rule == "VMX-GUEST-CR4-FIXED-0"), "{report}");
     }
     assert_eq!(read(&format!("{text}{text}")).unwrap().len(), 2);
 }
@@ -99,9 +99,9 @@ fn own_dumps_of_a_vmcb_are_read() {
         assert_eq!(image.len(), vmcb::control::ALL.len() + vmcb::save::ALL.len());
         let report = Report::new(dump, &Machine::Unknown);
         assert!(matches!(report.outcome(), Outcome::VmcbRefused(_)));
-        let violated: Vec<_> = report.violated().map(|finding| finding.rule.as_str()).collect();
-        assert_eq!(violated, ["SVM-EFER-SVME", "SVM-VMRUN-INTERCEPT", "SVM-ASID-ZERO"]);
-        assert!(report.cannot_tell().any(|finding| finding.rule == "SVM-ASID-RANGE"));
+        let violated: Vec<_> = report.violated().map(|finding| finding.rule).collect();
+        assert_eq!(violated, ["SVM-VMRUN-EFER-SVME", "SVM-VMRUN-INTERCEPT-VMRUN", "SVM-VMRUN-ASID"]);
+        assert!(report.cannot_tell().any(|finding| finding.rule == "SVM-VMRUN-MSRPM"));
     }
     assert_eq!(read(&format!("{text}{text}")).unwrap().len(), 2);
 }
@@ -123,8 +123,55 @@ fn an_entry_that_did_not_fail_accuses_nothing() {
 fn what_needs_a_capability_says_so() {
     let dump = read(include_str!("dumps/linux-cr4-reserved.txt")).unwrap().remove(0);
     let report = Report::new(dump, &Machine::Unknown).to_string();
-    assert!(report.contains("GUEST_CR4 against IA32_VMX_CR4_FIXED1 needs the capability"), "{report}");
+    assert!(report.contains("1 rule needs the capability IA32_VMX_CR4_FIXED1: VMX-GUEST-CR4-FIXED-1"), "{report}");
     assert!(!report.contains("violated:"), "{report}");
+}
+
+#[test]
+fn all_rules_that_cannot_be_told_are_listed_if_asked_for() {
+    let dump = read(include_str!("dumps/linux-cr4-reserved.txt")).unwrap().remove(0);
+    let report = Report::new(dump, &Machine::Unknown);
+    let text = format!("{report:#}");
+    assert!(report.cannot_tell().count() > 20);
+    for finding in report.cannot_tell() {
+        assert!(text.contains(&format!("\n{}: {}\n  needs ", finding.rule, finding.sentence)), "{text}");
+    }
+}
+
+#[test]
+fn what_the_rules_predict_is_compared_with_what_is_recorded() {
+    let haswell = Machine::of_profile("haswell").unwrap();
+    let text = "CR4: actual=0x0000000000000020, shadow=0x0000000000000000, gh_mask=0000000000000000\n\
+                PinBased=00000000 reason=80000021 qualification=0000000000000000\n";
+    let dump = read(text).unwrap().remove(0);
+    let fit = |number: u64| {
+        let report = Report::with_error(dump.clone(), &haswell, number);
+        report.prediction().fit(report.outcome())
+    };
+    assert_eq!((fit(7), fit(8), fit(0)), (Fit::AsRecorded, Fit::Otherwise, Fit::AsRecorded));
+    assert_eq!((fit(0x8000_0021), fit(0x8000_0022)), (Fit::TooEarly, Fit::TooEarly));
+    assert_eq!((fit(4), fit(0x8000_0029)), (Fit::TooLate, Fit::Unknown));
+}
+
+#[test]
+fn listed_entries_of_the_msr_load_area_are_checked() {
+    let linux = "EntryControls=000053ff\nMSR guest autoload:\n  0: msr=0x00000010 value=0x0000000000000001\n  \
+                 1: msr=0xc0000100 value=0x0000000000000000\n*** Control State ***\n\
+                 reason=80000022 qualification=0000000000000002\n";
+    let xen = "vmentry failure (reason 0x80000022): MSR loading (entry 1)\nmsr c0000101 val 0 (mbz 0)\n\
+               *** Control State ***\nEntryControls=000053ff\nreason=80000022 qualification=0000000000000002\n";
+    for text in [linux, xen] {
+        let report = Report::new(read(text).unwrap().remove(0), &Machine::Unknown);
+        assert_eq!(
+            report.violated().map(|finding| finding.rule).collect::<Vec<_>>(),
+            ["VMX-MSR-LOAD-BASE"],
+            "{report}"
+        );
+        assert_eq!(report.prediction().fit(report.outcome()), Fit::AsRecorded, "{report}");
+        let text = report.to_string();
+        assert!(text.contains("IA32_GS_BASE; entry 2 is\n  Intel SDM"), "{text}");
+        assert!(text.contains("predicted: exit reason 34, qualification 2"), "{text}");
+    }
 }
 
 /// Everything that a text goes through.

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
+use x86_virt_svm::check::VmcbRead;
 use x86_virt_svm::vmcb::{Field, VmcbFieldInfo, VmcbValue, control, save};
 
 use crate::place::Place;
@@ -31,7 +32,7 @@ impl fmt::Debug for VmcbImage {
 }
 
 /// The fields of the VMCB, in their order.
-fn fields() -> impl Iterator<Item = &'static VmcbFieldInfo> {
+pub(crate) fn fields() -> impl Iterator<Item = &'static VmcbFieldInfo> {
     control::ALL.iter().chain(save::ALL)
 }
 
@@ -97,6 +98,13 @@ impl VmcbImage {
             self.places.insert(offset, place);
         }
         None
+    }
+}
+
+impl VmcbRead for VmcbImage {
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
+        bytes.copy_from_slice(self.known(offset, bytes.len())?);
+        Some(())
     }
 }
 

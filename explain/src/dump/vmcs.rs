@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use x86_virt_vmx::field::{self, AccessClass, Encoding, Field, FieldInfo, FieldValue, Group};
-use x86_virt_vmx::{Control, ControlValues, EntryControls, PrimaryControls};
+use x86_virt_vmx::{Control, ControlValues, EntryControls, InstructionError, PrimaryControls, VmFail, VmcsRead};
 
 use crate::place::Place;
 
@@ -127,6 +127,13 @@ impl VmcsFields {
             field::CR3_TARGET_3.encoding(),
         ]
         .contains(&field)
+    }
+}
+
+impl VmcsRead for VmcsFields {
+    /// A field that the dump does not have reads as one that the processor does not have.
+    fn read_raw(&self, field: Encoding) -> Result<u64, VmFail> {
+        self.raw(field).ok_or(VmFail::Valid(InstructionError::UNSUPPORTED_FIELD))
     }
 }
 

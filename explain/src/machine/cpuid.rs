@@ -24,6 +24,7 @@ use crate::read::{ReadError, ReadErrorKind};
 /// [`ReadError`] with the place of what is no value, or if leaf 8000_000A is not there.
 pub fn read_cpuid(source: &str) -> Result<Machine, ReadError> {
     let mut cpuid = RawCpuid::default();
+    let (mut leaf_8000_0008_ebx, mut leaf_8000_0021_eax) = (None, None);
     let mut seen = Vec::new();
     for words in lines(source, ":=-[],") {
         let words = match words.split_first() {
@@ -42,7 +43,7 @@ pub fn read_cpuid(source: &str) -> Result<Machine, ReadError> {
             (1, _) => cpuid.leaf_1_ecx = ecx,
             (7, 0) => (cpuid.leaf_7_ebx, cpuid.leaf_7_ecx) = (ebx, ecx),
             (0x8000_0001, _) => (cpuid.leaf_8000_0001_ecx, cpuid.leaf_8000_0001_edx) = (ecx, edx),
-            (0x8000_0008, _) => cpuid.leaf_8000_0008_eax = eax,
+            (0x8000_0008, _) => (cpuid.leaf_8000_0008_eax, leaf_8000_0008_ebx) = (eax, Some(ebx)),
             (0x8000_000a, _) => {
                 cpuid.leaf_8000_000a_eax = eax;
                 cpuid.leaf_8000_000a_ebx = ebx;
@@ -55,6 +56,7 @@ pub fn read_cpuid(source: &str) -> Result<Machine, ReadError> {
                 cpuid.leaf_8000_001f_ecx = ecx;
                 cpuid.leaf_8000_001f_edx = edx;
             }
+            (0x8000_0021, _) => leaf_8000_0021_eax = Some(eax),
             _ => {}
         }
     }
@@ -63,7 +65,7 @@ pub fn read_cpuid(source: &str) -> Result<Machine, ReadError> {
         return Err(ReadError { place: Place::START, kind: ReadErrorKind::Capability { reason } });
     }
     let source = format!("{} CPUID leaves of a file", seen.len());
-    Ok(Machine::Svm(SvmMachine { cpuid, source }))
+    Ok(Machine::Svm(SvmMachine { cpuid, leaf_8000_0008_ebx, leaf_8000_0021_eax, source }))
 }
 
 /// The subleaf and the four registers behind the number of a leaf.
