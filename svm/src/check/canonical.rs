@@ -36,7 +36,7 @@ fn of_level<X>(view: &View<'_>, field: Field<u64, X, Vmsa>) -> Outcome {
     if !view.is_encrypted() || !has_cet(view)? {
         return Ok(Verdict::Kept);
     }
-    sign_extended(view, view.vmsa()?.get(field))
+    sign_extended(view, view.vmsa(field)?)
 }
 
 /// Defines the tests, one for each register.

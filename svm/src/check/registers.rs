@@ -151,7 +151,7 @@ pub(crate) fn s_cet(view: &View<'_>) -> Outcome {
 /// U_CET of a guest with SEV-ES is in its VMSA. Other guests share that of the host.
 fn u_cet_value(view: &View<'_>) -> Result<u64, Missing> {
     if view.is_encrypted() {
-        return Ok(view.vmsa()?.get(crate::vmsa::U_CET));
+        return view.vmsa(crate::vmsa::U_CET);
     }
     view.context.u_cet.ok_or(Missing("U_CET"))
 }

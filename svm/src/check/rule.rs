@@ -219,7 +219,7 @@ impl Place {
                 view.bytes(offset, word.get_mut(..bytes)?, self.name).ok()?;
             }
             Origin::Vmsa { offset } => {
-                word.copy_from_slice(view.vmsa().ok()?.as_bytes().get(offset..)?.get(..8)?);
+                view.vmsa_bytes(offset, &mut word, self.name).ok()?;
             }
             Origin::Host(read) => return read(view),
         }

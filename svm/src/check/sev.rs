@@ -24,7 +24,7 @@ fn features(view: &View<'_>) -> Result<SevFeatures, Missing> {
     if !view.is_encrypted() {
         return Ok(SevFeatures::new());
     }
-    Ok(view.vmsa()?.get(vmsa::SEV_FEATURES))
+    view.vmsa(vmsa::SEV_FEATURES)
 }
 
 pub(crate) fn needs_nested_paging(view: &View<'_>) -> Outcome {
@@ -169,7 +169,7 @@ pub(crate) fn secure_avic_page(view: &View<'_>) -> Outcome {
     if !features(view)?.secure_avic() {
         return Ok(Verdict::Kept);
     }
-    let value = SecureAvicControl::from_bits(view.vmsa()?.get(vmsa::SECURE_AVIC_CTL));
+    let value = SecureAvicControl::from_bits(view.vmsa(vmsa::SECURE_AVIC_CTL)?);
     Ok(Verdict::broken_if(value.secure_avic_en() && view.beyond(value.backing_page().get())? != 0))
 }
 
@@ -177,7 +177,7 @@ pub(crate) fn vmsa_busy(view: &View<'_>) -> Outcome {
     if !view.is_encrypted() || !features(view)?.snp_active() {
         return Ok(Verdict::Kept);
     }
-    Ok(Verdict::broken_if(view.vmsa()?.get(vmsa::VINTR_CTRL).busy()))
+    Ok(Verdict::broken_if(view.vmsa(vmsa::VINTR_CTRL)?.busy()))
 }
 
 pub(crate) fn smt_protection(view: &View<'_>) -> Outcome {

@@ -38,7 +38,7 @@ places! {
     HWCR = host("HWCR", |view| view.context.hwcr);
     SYSCFG = host("SYSCFG", |view| view.context.syscfg);
     ACTUAL_U_CET = host("U_CET", |view| match view.is_encrypted() {
-        true => view.vmsa().ok().map(|vmsa| vmsa.get(vmsa::U_CET)),
+        true => view.vmsa(vmsa::U_CET).ok(),
         false => view.context.u_cet,
     });
     EFER = field(save::EFER);

@@ -473,7 +473,7 @@ proptest! {
         };
         let vmsa = VmsaDump::from_bytes(*vmsa);
         let context = if known { HOST } else { VmrunContext::UNKNOWN };
-        let context = VmrunContext { vmsa: has_vmsa.then_some(&vmsa), ..context };
+        let context = VmrunContext { vmsa: if has_vmsa { Some(&vmsa) } else { None }, ..context };
         let report = check(VmcbDump::from_bytes(*vmcb), raw, context);
         prop_assert!(report.violated().iter().eq(report.violations().map(|violation| violation.rule())));
         prop_assert_eq!(matches!(report.prediction(), Prediction::Refused(_)), !report.violated().is_empty());

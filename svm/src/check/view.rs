@@ -1,13 +1,16 @@
 //! What a check reads: the VMCB, CPUID, and what else VMRUN depends on.
 
+use core::fmt;
+
 use x86_virt_core::{Cr0, Efer, Hpa};
 
 use crate::capability::{Capabilities, RawCpuid};
 use crate::dump::{VmcbDump, VmsaDump};
 use crate::register::{Mode, is_long};
 use crate::vmcb::{Field, NestedControl, VmcbValue, control, save};
+use crate::vmsa::Vmsa;
 
-/// A VMCB to read from, of which parts may be unknown.
+/// A VMCB or a VMSA to read from, of which parts may be unknown.
 ///
 /// ```
 /// use x86_virt_svm::check::VmcbRead;
@@ -38,6 +41,12 @@ impl VmcbRead for VmcbDump {
     }
 }
 
+impl VmcbRead for VmsaDump {
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
+        read_slice(self.as_bytes(), offset, bytes)
+    }
+}
+
 impl<S: VmcbRead + ?Sized> VmcbRead for &S {
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
         (**self).read(offset, bytes)
@@ -60,7 +69,7 @@ fn read_slice(slice: &[u8], offset: usize, bytes: &mut [u8]) -> Option<()> {
 /// context.vmcb_address = Some(Hpa::new(0x1000));
 /// assert_eq!(context.cpl, None);
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct VmrunContext<'c> {
     /// CR0 of the host.
@@ -85,8 +94,8 @@ pub struct VmrunContext<'c> {
     pub pdptes: Option<[u64; 4]>,
     /// U_CET of the processor, which a guest without SEV-ES shares.
     pub u_cet: Option<u64>,
-    /// The VMSA of a guest with SEV-ES.
-    pub vmsa: Option<&'c VmsaDump>,
+    /// The VMSA of a guest with SEV-ES, such as a [`VmsaDump`](crate::VmsaDump).
+    pub vmsa: Option<&'c dyn VmcbRead>,
     /// Whether the reverse map lets the host use the page of the VMCB.
     pub rmp_allows_vmcb: Option<bool>,
     /// Whether the reverse map lets the guest use the APIC backing page of AVIC.
@@ -123,6 +132,18 @@ impl VmrunContext<'_> {
         is_sibling_idle: None,
         permits_pmc_virtualization: None,
     };
+}
+
+impl fmt::Debug for VmrunContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VmrunContext")
+            .field("host_cr0", &self.host_cr0)
+            .field("host_efer", &self.host_efer)
+            .field("cpl", &self.cpl)
+            .field("vmcb_address", &self.vmcb_address)
+            .field("hsave_pa", &self.hsave_pa)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is not known and must be, to decide about a rule.
@@ -165,10 +186,7 @@ impl<'v> View<'v> {
     /// The bytes of the field `name`.
     pub(crate) fn bytes(&self, offset: usize, bytes: &mut [u8], name: &'static str) -> Result<(), Missing> {
         match offset.checked_sub(save::START) {
-            Some(offset) if self.is_encrypted() => {
-                let vmsa = self.vmsa()?;
-                read_slice(vmsa.as_bytes(), offset, bytes).ok_or(Missing(name))
-            }
+            Some(offset) if self.is_encrypted() => self.vmsa_bytes(offset, bytes, name),
             _ => self.vmcb.read(offset, bytes).ok_or(Missing(name)),
         }
     }
@@ -179,9 +197,17 @@ impl<'v> View<'v> {
         nested.sev() && nested.sev_es() && self.cpuid.is_none_or(|cpuid| Capabilities::of(cpuid).encryption().sev_es())
     }
 
-    /// The VMSA of a guest with SEV-ES.
-    pub(crate) fn vmsa(&self) -> Result<&'v VmsaDump, Missing> {
-        self.context.vmsa.ok_or(Missing("the VMSA"))
+    /// A field of the VMSA of a guest with SEV-ES.
+    pub(crate) fn vmsa<T: VmcbValue, X>(&self, field: Field<T, X, Vmsa>) -> Result<T, Missing> {
+        let mut bytes = [0; LONGEST];
+        let place = bytes.get_mut(..size_of::<T>().min(LONGEST)).unwrap_or_default();
+        self.vmsa_bytes(field.offset(), place, field.name())?;
+        Ok(T::decode(&bytes))
+    }
+
+    /// The bytes of the field `name` of the VMSA.
+    pub(crate) fn vmsa_bytes(&self, offset: usize, bytes: &mut [u8], name: &'static str) -> Result<(), Missing> {
+        self.context.vmsa.ok_or(Missing("the VMSA"))?.read(offset, bytes).ok_or(Missing(name))
     }
 
     /// What the processor has. It need not be enough to run guests.
