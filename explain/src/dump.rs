@@ -6,7 +6,7 @@ mod vmcs;
 use core::fmt;
 
 pub use vmcb::VmcbImage;
-pub(crate) use vmcb::{fields as vmcb_fields, name_at as vmcb_name_at};
+pub(crate) use vmcb::{SEV_FEATURES, VmsaImage, fields as vmcb_fields, name_at as vmcb_name_at};
 pub use vmcs::{Entry, VmcsFields};
 
 use crate::place::Place;

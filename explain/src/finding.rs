@@ -45,6 +45,7 @@ impl fmt::Display for Needed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field(name) => write!(f, "the field {name}"),
+            Self::Fact(fact) if fact.starts_with("wh") => write!(f, "to know {fact}"),
             Self::Fact(fact) => f.write_str(fact),
         }
     }

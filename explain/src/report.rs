@@ -143,7 +143,7 @@ impl Report {
 
     /// Writes what rules need that could not be decided.
     fn needed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut facts: Vec<(&str, Vec<&str>)> = Vec::new();
+        let mut facts: Vec<(String, Vec<&str>)> = Vec::new();
         let (mut fields, mut rules): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         for finding in self.cannot_tell() {
             match &finding.verdict {
@@ -153,10 +153,13 @@ impl Report {
                         fields.push(name);
                     }
                 }
-                Verdict::CannotTell(Needed::Fact(fact)) => match facts.iter_mut().find(|(known, _)| known == fact) {
-                    Some((_, rules)) => rules.push(finding.rule),
-                    None => facts.push((fact, vec![finding.rule])),
-                },
+                Verdict::CannotTell(needed) => {
+                    let fact = needed.to_string();
+                    match facts.iter_mut().find(|(known, _)| *known == fact) {
+                        Some((_, rules)) => rules.push(finding.rule),
+                        None => facts.push((fact, vec![finding.rule])),
+                    }
+                }
                 _ => {}
             }
         }

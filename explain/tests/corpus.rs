@@ -19,7 +19,7 @@ const CORPUS: [(&str, &str); 13] = [
     ("linux-cr4-reserved", "haswell"),
     ("linux-two-vcpus", ""),
     ("linux-vmcb-invalid", "milan"),
-    ("linux-vmcb-sev-snp", ""),
+    ("linux-vmcb-sev-snp", "turin"),
     ("xen-4.4", "haswell"),
     ("xen-4.8-msr-loading", "haswell"),
     ("xen-4.12-quoted-error-7", "westmere"),
@@ -63,6 +63,7 @@ fn causes_that_were_found_are_named() {
     for (name, profile, cause) in [
         ("xen-4.12-quoted-error-7", "skylake-sp", "VMX-ENTRY-EVENT-ERROR-CODE-FLAG"),
         ("xen-4.12-wrapped-mail", "haswell-ep", "VMX-GUEST-PENDING-BS-ONE"),
+        ("linux-vmcb-sev-snp", "turin", "SVM-VMRUN-SEV-FEATURES"),
     ] {
         let machine = Machine::of_profile(profile).unwrap();
         let report = Report::new(read(&source(name)).unwrap().remove(0), &machine);

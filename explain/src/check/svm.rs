@@ -2,10 +2,11 @@
 
 use x86_virt_svm::DumpEntry;
 use x86_virt_svm::check::{self as svm, Place, Rule, RuleKind, VmrunContext};
-use x86_virt_svm::vmcb::control;
+use x86_virt_svm::vmcb::{VmcbFieldInfo, control, save};
+use x86_virt_svm::vmsa;
 
 use super::Checked;
-use crate::dump::{VmcbImage, vmcb_fields};
+use crate::dump::{VmcbImage, VmsaImage, vmcb_fields};
 use crate::finding::{Class, FieldValue, Finding, Needed, Verdict};
 use crate::machine::SvmMachine;
 use crate::prediction::Prediction;
@@ -15,6 +16,10 @@ pub(super) fn check(image: &VmcbImage, machine: Option<&SvmMachine>) -> Checked 
     let mut context = VmrunContext::UNKNOWN;
     context.leaf_8000_0008_ebx = machine.and_then(|machine| machine.leaf_8000_0008_ebx);
     context.leaf_8000_0021_eax = machine.and_then(|machine| machine.leaf_8000_0021_eax);
+    let vmsa = VmsaImage::of(image);
+    if let Some(vmsa) = &vmsa {
+        context.vmsa = Some(vmsa);
+    }
     let report = svm::check(image, machine.map(SvmMachine::cpuid), context);
     let mut findings = Vec::new();
     for violation in report.violations() {
@@ -35,7 +40,7 @@ pub(super) fn check(image: &VmcbImage, machine: Option<&SvmMachine>) -> Checked 
     }
     for undecided in report.undecided() {
         let what = undecided.missing.what();
-        let is_field = vmcb_fields().any(|info| info.name == what);
+        let is_field = vmcb_fields().chain(vmsa::ALL).any(|info| info.name == what);
         let needed = if is_field { Needed::Field(what.to_owned()) } else { Needed::Fact(what.to_owned()) };
         findings.push(finding(undecided.rule, Verdict::CannotTell(needed)));
     }
@@ -76,18 +81,33 @@ fn values(image: &VmcbImage, values: impl Iterator<Item = (&'static Place, Optio
 
 /// The value of a field, and what it means.
 fn text(image: &VmcbImage, place: &Place, value: u64) -> String {
-    let field = image.iter().find(|(info, _)| place.offset() == Some(info.offset) && place.name() == info.name);
-    let Some((info, bytes)) = field else { return format!("{value:#x}") };
-    let line = DumpEntry { field: Some(info), offset: info.offset, bytes }.to_string();
+    let field =
+        field(place).filter(|(info, offset)| info.name == place.name() && image.known(*offset, info.bytes).is_some());
+    let Some((info, offset)) = field else { return format!("{value:#x}") };
+    let bytes = image.known(offset, info.bytes).unwrap_or_default();
+    let line = DumpEntry { field: Some(info), offset, bytes }.to_string();
     // Behind the name and the offset.
     line.splitn(3, ' ').nth(2).unwrap_or_default().to_owned()
 }
 
 /// Where the value was, or that of which it is a part.
 fn where_is(image: &VmcbImage, place: &Place) -> Option<crate::place::Place> {
-    let offset = place.offset()?;
-    let field = vmcb_fields().find(|info| (info.offset..info.offset + info.bytes).contains(&offset));
-    image.place(offset).or_else(|| image.place(field?.offset))
+    let (_, start) = field(place)?;
+    place.offset().and_then(|offset| image.place(offset)).or_else(|| image.place(start))
+}
+
+/// The field that a place is, or is a part of, and where in the image it is. `None` for registers of the host.
+fn field(place: &Place) -> Option<(&'static VmcbFieldInfo, usize)> {
+    match place.offset() {
+        Some(offset) => vmcb_fields()
+            .find(|info| (info.offset..info.offset + info.bytes).contains(&offset))
+            .map(|info| (info, info.offset)),
+        None => {
+            let name = place.to_string();
+            let name = name.strip_prefix("VMSA.")?;
+            vmsa::ALL.iter().find(|info| info.name == name).map(|info| (info, save::START + info.offset))
+        }
+    }
 }
 
 /// What to say of an ASID that the processor does not have. No rule of VMRUN is known to be about it.

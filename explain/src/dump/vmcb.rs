@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 
 use x86_virt_svm::check::VmcbRead;
 use x86_virt_svm::vmcb::{Field, VmcbFieldInfo, VmcbValue, control, save};
+use x86_virt_svm::vmsa;
 
 use crate::place::Place;
 
 /// How many bytes a VMCB has.
 const BYTES: usize = 4096;
+
+/// Where Linux lists SEV_FEATURES, as if the VMSA were the state-save area.
+pub(crate) const SEV_FEATURES: usize = save::START + vmsa::SEV_FEATURES.offset();
 
 /// The bytes of a VMCB that a dump has.
 #[derive(Clone, PartialEq, Eq)]
@@ -105,6 +109,23 @@ impl VmcbRead for VmcbImage {
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
         bytes.copy_from_slice(self.known(offset, bytes.len())?);
         Some(())
+    }
+}
+
+/// The VMSA of a guest with SEV-ES, which Linux prints in place of the state-save area.
+#[derive(Debug)]
+pub(crate) struct VmsaImage<'i>(&'i VmcbImage);
+
+impl<'i> VmsaImage<'i> {
+    /// The VMSA, if `image` has one: Linux prints SEV_FEATURES behind it.
+    pub(crate) fn of(image: &'i VmcbImage) -> Option<Self> {
+        image.place(SEV_FEATURES).map(|_| Self(image))
+    }
+}
+
+impl VmcbRead for VmsaImage<'_> {
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
+        self.0.read(offset.checked_add(save::START)?, bytes)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use x86_virt_vmx::field::Encoding;
 
-use crate::dump::vmcb_name_at;
 use crate::dump::{Doubt, Dump, Entry, Kind, Message, MessageMeaning, MsrArea, MsrEntry, State, VmcbImage, VmcsFields};
+use crate::dump::{SEV_FEATURES, vmcb_name_at};
 use crate::layout::{Found, Origin, Row, Section, Value};
 use crate::place::Place;
 use crate::read::error::{ReadError, ReadErrorKind};
@@ -166,11 +166,22 @@ impl Reader<'_> {
             && let Some(end) = self.text.label(at, "sev_features ")
         {
             self.section = Some(Section::Vmsa);
-            return Some(end);
+            return Some(self.sev_features(end));
         }
         let (end, area) = AREAS.iter().find_map(|(label, area)| Some((self.text.label(at, label)?, *area)))?;
         self.area = Some(area);
         Some(end)
+    }
+
+    /// Takes SEV_FEATURES. Gives what is behind it.
+    fn sev_features(&mut self, at: usize) -> usize {
+        let Number::Value { value, is_short: false, start, end } = self.text.number(at, Radix::Hexadecimal(16)) else {
+            return at;
+        };
+        if let Some(Open { dump: Dump { state: State::Vmcb(image), .. }, .. }) = self.open.last_mut() {
+            image.insert(SEV_FEATURES, &value.to_le_bytes(), self.text.place(start));
+        }
+        end
     }
 
     fn message(&mut self, at: usize) -> Option<usize> {
