@@ -38,6 +38,7 @@ mod mapped_range;
 mod mapping;
 mod mtrr;
 mod operation;
+mod paging_level;
 mod permission;
 mod pin;
 mod plan;
@@ -92,6 +93,7 @@ pub use mtrr::{
     UniformRanges,
 };
 pub use operation::Operation;
+pub use paging_level::PagingLevel;
 pub use permission::{MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, SwitchedMsr};
 pub use pin::CpuPin;
 pub use pool::{DonateError, FramePool};

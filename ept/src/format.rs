@@ -6,6 +6,7 @@ use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupporte
 use crate::capabilities::EptCapabilities;
 use crate::entry::EptEntry;
 use crate::eptp::Eptp;
+use crate::misconfiguration::{LARGE, TABLE_RESERVED, beyond};
 
 /// The entry format of extended page tables on a processor of given capabilities.
 ///
@@ -48,10 +49,6 @@ const ACCESS: u64 = 7;
 const MEMORY_TYPE: u64 = 7 << 3;
 /// Bits 5:0 of a page of write-back memory with every access.
 const USUAL_PAGE: u64 = ACCESS | 6 << 3;
-/// Bit 7.
-const LARGE: u64 = 1 << 7;
-/// Bits 7:3, which are reserved in an entry that refers to a table.
-const TABLE_RESERVED: u64 = 0xf8;
 /// Bits 9:8: ACCESSED and DIRTY.
 const FLAGS: u64 = 3 << 8;
 /// Bits 51:12.
@@ -84,7 +81,7 @@ impl EptFormat {
         if address_width < 32 || address_width > 52 {
             return Err(EptUnsupported::AddressWidth { width: address_width });
         }
-        let reserved = ADDRESS & !((1 << address_width) - 1);
+        let reserved = beyond(address_width);
         let looked_at = ACCESS | TABLE_RESERVED | reserved;
         let pages = if capabilities.execute_only() { EXECUTE_ONLY_PAGES } else { PAGES };
         Ok(Self {

@@ -1,23 +1,23 @@
 //! EPT misconfigurations: entries that the processor refuses.
 
-use x86_virt_core::PageSize;
+use x86_virt_core::{PageSize, PagingLevel};
 
 use crate::capabilities::EptCapabilities;
 use crate::entry::EptEntry;
-use crate::level::EptLevel;
 
 /// What decides which bits of an entry are reserved, and which entries are misconfigured.
 ///
 /// Intel SDM vol. 3, section 31.3.3.1, "EPT Misconfigurations".
 ///
 /// ```
-/// use x86_virt_ept::{EptCapabilities, EptEntry, EptLevel, EptMisconfiguration, EptRules};
+/// use x86_virt_core::PagingLevel;
+/// use x86_virt_ept::{EptCapabilities, EptEntry, EptMisconfiguration, EptRules};
 ///
 /// let rules = EptRules::new(EptCapabilities::from_bits(0x3_4040), 46);
 /// let entry = EptEntry::from_bits(0x1f00_0037);
-/// assert_eq!(entry.misconfiguration(EptLevel::Pt, &rules), None);
-/// assert_eq!(entry.with_read(false).misconfiguration(EptLevel::Pt, &rules), Some(EptMisconfiguration::WriteWithoutRead));
-/// assert_eq!(entry.reserved_bits(EptLevel::Pd, &rules), 0x30);
+/// assert_eq!(entry.misconfiguration(PagingLevel::Pt, &rules), None);
+/// assert_eq!(entry.with_read(false).misconfiguration(PagingLevel::Pt, &rules), Some(EptMisconfiguration::WriteWithoutRead));
+/// assert_eq!(entry.reserved_bits(PagingLevel::Pd, &rules), 0x30);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
@@ -49,7 +49,7 @@ impl EptRules {
     }
 
     /// Whether an entry of `level` with bit 7 set maps a page; of a page table every entry does.
-    const fn has_page(&self, level: EptLevel) -> bool {
+    const fn has_page(&self, level: PagingLevel) -> bool {
         match level.page_size() {
             Some(PageSize::Size4K) => true,
             Some(PageSize::Size2M) => self.capabilities.pages_2m(),
@@ -60,10 +60,10 @@ impl EptRules {
 }
 
 /// Bits 7:3, which are reserved in an entry that refers to a table.
-const TABLE_RESERVED: u64 = 0xf8;
+pub(crate) const TABLE_RESERVED: u64 = 0xf8;
 
 /// Bit 7.
-const LARGE: u64 = 1 << 7;
+pub(crate) const LARGE: u64 = 1 << 7;
 
 /// The bits of an address, or of an entry, from `address_width` on, up to bit 51.
 pub(crate) const fn beyond(address_width: u8) -> u64 {
@@ -80,15 +80,15 @@ impl EptEntry {
 
     /// Whether the entry, if it is present, maps a page.
     #[must_use]
-    pub const fn is_page(self, level: EptLevel, rules: &EptRules) -> bool {
-        rules.has_page(level) && (self.large() || matches!(level, EptLevel::Pt))
+    pub const fn is_page(self, level: PagingLevel, rules: &EptRules) -> bool {
+        rules.has_page(level) && (self.large() || matches!(level, PagingLevel::Pt))
     }
 
     /// The reserved bits that are set in the entry of `level`, if it is present.
     ///
     /// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism", tables 31-1 to 31-7.
     #[must_use]
-    pub const fn reserved_bits(self, level: EptLevel, rules: &EptRules) -> u64 {
+    pub const fn reserved_bits(self, level: PagingLevel, rules: &EptRules) -> u64 {
         let low = match level.page_size() {
             Some(size) if self.is_page(level, rules) => (size.bytes() - 1) & !0xfff,
             _ => TABLE_RESERVED,
@@ -100,7 +100,7 @@ impl EptEntry {
     ///
     /// Of more than one reason it is the first in the order of [`EptMisconfiguration`].
     #[must_use]
-    pub const fn misconfiguration(self, level: EptLevel, rules: &EptRules) -> Option<EptMisconfiguration> {
+    pub const fn misconfiguration(self, level: PagingLevel, rules: &EptRules) -> Option<EptMisconfiguration> {
         if !self.is_present(rules) {
             return None;
         }
@@ -142,9 +142,10 @@ impl EptEntry {
 /// Intel SDM vol. 3, section 31.3.3.1, "EPT Misconfigurations".
 ///
 /// ```
-/// use x86_virt_ept::{EptLevel, EptMisconfiguration};
+/// use x86_virt_core::PagingLevel;
+/// use x86_virt_ept::EptMisconfiguration;
 ///
-/// let reason = EptMisconfiguration::LargePage { level: EptLevel::Pml4 };
+/// let reason = EptMisconfiguration::LargePage { level: PagingLevel::Pml4 };
 /// assert_eq!(reason.to_string(), "an EPT PML4E has bit 7 set and cannot map a page");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
@@ -164,13 +165,13 @@ pub enum EptMisconfiguration {
     #[error("an EPT {level} has bit 7 set and cannot map a page")]
     LargePage {
         /// The level of the entry.
-        level: EptLevel,
+        level: PagingLevel,
     },
     /// Other reserved bits, among them those of the address from the physical-address width on.
     #[error("an EPT {level} has reserved bits set: {bits:#x}")]
     ReservedBits {
         /// The level of the entry.
-        level: EptLevel,
+        level: PagingLevel,
         /// The bits.
         bits: u64,
     },

@@ -3,15 +3,15 @@
 
 use fuzz::register::bits;
 use libfuzzer_sys::fuzz_target;
-use x86_virt::Register;
-use x86_virt::ept::{EptCapabilities, EptEntry, EptLevel, EptMisconfiguration, EptRules, Eptp, InvalidEptp};
+use x86_virt::ept::{EptCapabilities, EptEntry, EptMisconfiguration, EptRules, Eptp, InvalidEptp};
+use x86_virt::{PagingLevel, Register};
 
 #[derive(Clone, Copy, Debug, arbitrary::Arbitrary)]
 struct Input {
     raw: u64,
     capabilities: u64,
     width: u8,
-    level: EptLevel,
+    level: PagingLevel,
     has_mode_based_execute: bool,
     has_paging_write: bool,
 }
@@ -65,11 +65,11 @@ fn misconfiguration(input: &Input) -> Option<EptMisconfiguration> {
     }
     // Pages of 2 MiB are bit 16 of the capabilities, those of 1 GiB bit 17.
     let large = match level {
-        EptLevel::Pd if input.can(16) => Some(0x1f_f000),
-        EptLevel::Pdpt if input.can(17) => Some(0x3fff_f000),
+        PagingLevel::Pd if input.can(16) => Some(0x1f_f000),
+        PagingLevel::Pdpt if input.can(17) => Some(0x3fff_f000),
         _ => None,
     };
-    let is_page = level == EptLevel::Pt || has(7) && large.is_some();
+    let is_page = level == PagingLevel::Pt || has(7) && large.is_some();
     let low = match (is_page, large) {
         (true, Some(low)) => low,
         (true, None) => 0,

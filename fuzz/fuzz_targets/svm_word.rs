@@ -3,7 +3,7 @@
 
 use fuzz::register::{bits, check};
 use libfuzzer_sys::fuzz_target;
-use x86_virt::npt::{Ncr3, NptEntry, NptLevel, NptRules};
+use x86_virt::npt::{Ncr3, NptEntry, NptRules};
 use x86_virt::svm::vmcb::{CleanBits, RapControl, TlbControl, UpdateIrr};
 use x86_virt::svm::vmsa::VmsaVirtualInterrupt;
 use x86_virt::svm::{
@@ -12,7 +12,7 @@ use x86_virt::svm::{
     SecureAvicControl, SevFeatures, SevStatus, SmmCtl, SvmExtendedFeatures, SvmRevision, TscRatio, Unsupported,
     VmgexitCode, VmpageFlush,
 };
-use x86_virt::{Hpa, PageSize};
+use x86_virt::{Hpa, PageSize, PagingLevel};
 
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
@@ -22,7 +22,7 @@ struct Input {
     other: u64,
     width: u8,
     cpuid: RawCpuid,
-    level: NptLevel,
+    level: PagingLevel,
     has_1g_pages: bool,
     has_no_execute: bool,
     encryption_bit: Option<u8>,
@@ -152,18 +152,18 @@ fn nested(input: &Input) {
     let entry = NptEntry::from_bits(raw);
     let has_bit_7 = bits(raw, 7, 1) == 1;
     let size = match input.level {
-        NptLevel::Pt => Some(PageSize::Size4K),
-        NptLevel::Pd if has_bit_7 => Some(PageSize::Size2M),
-        NptLevel::Pdp if has_bit_7 && input.has_1g_pages => Some(PageSize::Size1G),
+        PagingLevel::Pt => Some(PageSize::Size4K),
+        PagingLevel::Pd if has_bit_7 => Some(PageSize::Size2M),
+        PagingLevel::Pdpt if has_bit_7 && input.has_1g_pages => Some(PageSize::Size1G),
         _ => None,
     };
     assert_eq!(entry.is_page(input.level, &rules), size.is_some());
     let is_reserved = |bit: u32| match bit {
         7 => {
-            matches!(input.level, NptLevel::Pml4 | NptLevel::Pml5)
-                || input.level == NptLevel::Pdp && !input.has_1g_pages
+            matches!(input.level, PagingLevel::Pml4 | PagingLevel::Pml5)
+                || input.level == PagingLevel::Pdpt && !input.has_1g_pages
         }
-        8 => matches!(input.level, NptLevel::Pml4 | NptLevel::Pml5),
+        8 => matches!(input.level, PagingLevel::Pml4 | PagingLevel::Pml5),
         63 => !input.has_no_execute,
         // Of a large page bit 12 is PAT.
         13..=20 if size == Some(PageSize::Size2M) => true,

@@ -33,16 +33,16 @@ mod tests {
     use x86_virt_core::arbitrary::{Arbitrary, Unstructured};
 
     use super::{NptFormat, NptUnsupported, Pat};
-    use crate::{Ncr3, NptEntry, NptLevel, NptRules};
+    use crate::{Ncr3, NptEntry, NptRules};
 
     /// Makes one of each from the bytes, and formats it.
-    fn make_all(bytes: &[u8]) -> [String; 7] {
+    fn make_all(bytes: &[u8]) -> [String; 6] {
         macro_rules! make {
             ($($value:ident)*) => {
                 [$(format!("{:?}", $value::arbitrary(&mut Unstructured::new(bytes)).unwrap())),*]
             };
         }
-        make! { Ncr3 NptEntry NptFormat NptLevel NptRules NptUnsupported Pat }
+        make! { Ncr3 NptEntry NptFormat NptRules NptUnsupported Pat }
     }
 
     #[test]

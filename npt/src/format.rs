@@ -5,6 +5,7 @@ use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupporte
 
 use crate::entry::{LARGE_PAT, NptEntry};
 use crate::pat::Pat;
+use crate::reserved::{HIGH_RESERVED, beyond};
 
 /// The entry format of nested page tables on a host of given modes.
 ///
@@ -58,8 +59,6 @@ const LARGE: u64 = 1 << 7;
 const CACHING: u64 = 3 << 3;
 /// Bits 6:5: D and A.
 const FLAGS: u64 = 3 << 5;
-/// Bits 8:7: G and PS, which are reserved at levels 4 and 5.
-const HIGH_RESERVED: u64 = 3 << 7;
 /// Bit 7: PAT of a 4 KiB page.
 const SMALL_PAT: u64 = 1 << 7;
 /// What no page has in bits 7:3.
@@ -90,7 +89,7 @@ impl NptFormat {
         if address_width < 32 || address_width > 52 {
             return Err(NptUnsupported::AddressWidth { width: address_width });
         }
-        let reserved = ADDRESS & !((1 << address_width) - 1);
+        let reserved = beyond(address_width);
         let looked_at = ACCESS | CACHING | HIGH_RESERVED | NO_EXECUTE | reserved;
         Ok(Self {
             pat,

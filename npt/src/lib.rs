@@ -12,7 +12,6 @@ extern crate std;
 mod arbitrary;
 mod entry;
 mod format;
-mod level;
 mod ncr3;
 mod pat;
 mod reserved;
@@ -20,7 +19,6 @@ mod tables;
 
 pub use entry::NptEntry;
 pub use format::{NptFormat, NptUnsupported};
-pub use level::NptLevel;
 pub use ncr3::Ncr3;
 pub use pat::Pat;
 pub use reserved::NptRules;

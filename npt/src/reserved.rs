@@ -1,21 +1,21 @@
 //! Reserved bits of entries, which make an access a nested page fault.
 
-use x86_virt_core::PageSize;
+use x86_virt_core::{PageSize, PagingLevel};
 
 use crate::entry::NptEntry;
-use crate::level::NptLevel;
 
 /// What decides which bits of an entry are reserved.
 ///
 /// AMD APM vol. 2, section 5.3, "Long-Mode Page Translation", and section 5.4, "Page-Translation-Table Entry Fields".
 ///
 /// ```
-/// use x86_virt_npt::{NptEntry, NptLevel, NptRules};
+/// use x86_virt_core::PagingLevel;
+/// use x86_virt_npt::{NptEntry, NptRules};
 ///
 /// let rules = NptRules::new(48).with_1g_pages();
 /// let entry = NptEntry::from_bits(0x8000_0000_1f00_2087);
-/// assert_eq!(entry.reserved_bits(NptLevel::Pd, &rules), 0x8000_0000_0000_2000);
-/// assert_eq!(entry.reserved_bits(NptLevel::Pt, &rules.with_no_execute()), 0);
+/// assert_eq!(entry.reserved_bits(PagingLevel::Pd, &rules), 0x8000_0000_0000_2000);
+/// assert_eq!(entry.reserved_bits(PagingLevel::Pt, &rules.with_no_execute()), 0);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
@@ -64,6 +64,9 @@ impl NptRules {
     }
 }
 
+/// Bits 8:7: G and PS, which are reserved at levels 4 and 5.
+pub(crate) const HIGH_RESERVED: u64 = 3 << 7;
+
 /// Bits 51:12 of a table's address from `address_width` on.
 pub(crate) const fn beyond(address_width: u8) -> u64 {
     const ADDRESS: u64 = (1 << 52) - 1;
@@ -73,7 +76,7 @@ pub(crate) const fn beyond(address_width: u8) -> u64 {
 impl NptEntry {
     /// Whether the entry, if it is present, maps a page.
     #[must_use]
-    pub const fn is_page(self, level: NptLevel, rules: &NptRules) -> bool {
+    pub const fn is_page(self, level: PagingLevel, rules: &NptRules) -> bool {
         match level.page_size() {
             Some(PageSize::Size4K) => true,
             Some(PageSize::Size2M) => self.page_size_or_pat(),
@@ -87,13 +90,13 @@ impl NptEntry {
     ///
     /// AMD APM vol. 2, section 5.3, "Long-Mode Page Translation".
     #[must_use]
-    pub const fn reserved_bits(self, level: NptLevel, rules: &NptRules) -> u64 {
+    pub const fn reserved_bits(self, level: PagingLevel, rules: &NptRules) -> u64 {
         let low = match level {
-            NptLevel::Pml5 | NptLevel::Pml4 => 0x180,
-            NptLevel::Pdp if !rules.has_1g_pages => 0x80,
-            NptLevel::Pdp if self.page_size_or_pat() => 0x3fff_e000,
-            NptLevel::Pd if self.page_size_or_pat() => 0x1f_e000,
-            NptLevel::Pdp | NptLevel::Pd | NptLevel::Pt => 0,
+            PagingLevel::Pml5 | PagingLevel::Pml4 => HIGH_RESERVED,
+            PagingLevel::Pdpt if !rules.has_1g_pages => 0x80,
+            PagingLevel::Pdpt if self.page_size_or_pat() => 0x3fff_e000,
+            PagingLevel::Pd if self.page_size_or_pat() => 0x1f_e000,
+            PagingLevel::Pdpt | PagingLevel::Pd | PagingLevel::Pt => 0,
         };
         let no_execute = if rules.has_no_execute { 0 } else { 1 << 63 };
         self.into_bits() & (low | rules.high() | no_execute)
@@ -104,24 +107,24 @@ impl NptEntry {
 mod tests {
     use proptest::prelude::any;
     use proptest::{prop_assert_eq, proptest};
-    use x86_virt_core::{Access, Format, Hpa, MemoryType, PageSize};
+    use x86_virt_core::{Access, Format, Hpa, MemoryType, PageSize, PagingLevel};
 
     use super::NptRules;
-    use crate::{NptEntry, NptFormat, NptLevel, Pat};
+    use crate::{NptEntry, NptFormat, Pat};
 
     #[test]
     fn reserved_bits_are_those_of_the_manual() {
         let rules = NptRules::new(48).with_1g_pages();
         let high = 0x800f_0000_0000_0000;
         let table = [
-            (NptLevel::Pml5, 0, 0x180 | high),
-            (NptLevel::Pml4, 0, 0x180 | high),
-            (NptLevel::Pdp, 0, high),
-            (NptLevel::Pdp, 0x80, 0x3fff_e000 | high),
-            (NptLevel::Pd, 0, high),
-            (NptLevel::Pd, 0x80, 0x1f_e000 | high),
-            (NptLevel::Pt, 0, high),
-            (NptLevel::Pt, 0x80, high),
+            (PagingLevel::Pml5, 0, 0x180 | high),
+            (PagingLevel::Pml4, 0, 0x180 | high),
+            (PagingLevel::Pdpt, 0, high),
+            (PagingLevel::Pdpt, 0x80, 0x3fff_e000 | high),
+            (PagingLevel::Pd, 0, high),
+            (PagingLevel::Pd, 0x80, 0x1f_e000 | high),
+            (PagingLevel::Pt, 0, high),
+            (PagingLevel::Pt, 0x80, high),
         ];
         for (level, large, reserved) in table {
             for bit in (0..64).filter(|&bit| bit != 7) {
@@ -130,18 +133,18 @@ mod tests {
             }
         }
         let large = NptEntry::from_bits(0x80);
-        assert_eq!(large.reserved_bits(NptLevel::Pml4, &rules), 0x80);
-        assert_eq!(large.reserved_bits(NptLevel::Pdp, &rules), 0);
-        assert_eq!(large.reserved_bits(NptLevel::Pdp, &NptRules::new(48)), 0x80);
-        assert_eq!(large.reserved_bits(NptLevel::Pd, &NptRules::new(48)), 0);
+        assert_eq!(large.reserved_bits(PagingLevel::Pml4, &rules), 0x80);
+        assert_eq!(large.reserved_bits(PagingLevel::Pdpt, &rules), 0);
+        assert_eq!(large.reserved_bits(PagingLevel::Pdpt, &NptRules::new(48)), 0x80);
+        assert_eq!(large.reserved_bits(PagingLevel::Pd, &NptRules::new(48)), 0);
     }
 
     #[test]
     fn the_encryption_bit_is_no_address() {
         let entry = NptEntry::from_bits(1 << 51 | 1 << 50);
-        assert_eq!(entry.reserved_bits(NptLevel::Pt, &NptRules::new(48)), 1 << 51 | 1 << 50);
-        assert_eq!(entry.reserved_bits(NptLevel::Pt, &NptRules::new(48).with_encryption_bit(51)), 1 << 50);
-        assert_eq!(entry.reserved_bits(NptLevel::Pt, &NptRules::new(48).with_encryption_bit(64)), 1 << 51 | 1 << 50);
+        assert_eq!(entry.reserved_bits(PagingLevel::Pt, &NptRules::new(48)), 1 << 51 | 1 << 50);
+        assert_eq!(entry.reserved_bits(PagingLevel::Pt, &NptRules::new(48).with_encryption_bit(51)), 1 << 50);
+        assert_eq!(entry.reserved_bits(PagingLevel::Pt, &NptRules::new(48).with_encryption_bit(64)), 1 << 51 | 1 << 50);
     }
 
     proptest! {
@@ -158,13 +161,13 @@ mod tests {
             let format = NptFormat::new(pat, 48).unwrap().with_1g_pages().with_no_execute();
             let rules = NptRules::new(48).with_1g_pages().with_no_execute();
             let access = Access::from_bits_truncate(access);
-            let level = NptLevel::of_number(size.level()).unwrap();
+            let level = PagingLevel::of_number(size.level()).unwrap();
             if let Ok(leaf) = format.leaf(hpa.align_down(size), size, access, MemoryType::ALL[memory_type]) {
                 prop_assert_eq!(NptEntry::from_bits(leaf).reserved_bits(level, &rules), 0);
                 prop_assert_eq!(NptEntry::from_bits(leaf).is_page(level, &rules), true);
             }
             let table = NptEntry::from_bits(format.table(hpa));
-            for level in [NptLevel::Pd, NptLevel::Pdp, NptLevel::Pml4, NptLevel::Pml5] {
+            for level in [PagingLevel::Pd, PagingLevel::Pdpt, PagingLevel::Pml4, PagingLevel::Pml5] {
                 prop_assert_eq!(table.reserved_bits(level, &rules), 0);
                 prop_assert_eq!(table.is_page(level, &rules), false);
             }
@@ -172,7 +175,7 @@ mod tests {
 
         #[test]
         fn reserved_bits_are_bits_of_the_entry(bits in any::<u64>(), level in 0_usize..5, width in any::<u8>()) {
-            let reserved = NptEntry::from_bits(bits).reserved_bits(NptLevel::ALL[level], &NptRules::new(width));
+            let reserved = NptEntry::from_bits(bits).reserved_bits(PagingLevel::ALL[level], &NptRules::new(width));
             prop_assert_eq!(reserved & !bits, 0);
         }
     }

@@ -1,9 +1,9 @@
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
-use x86_virt_core::{Access, Format, Hpa, MemoryType, PageSize};
+use x86_virt_core::{Access, Format, Hpa, MemoryType, PageSize, PagingLevel};
 
 use super::{EptMisconfiguration, EptRules};
-use crate::{EptCapabilities, EptEntry, EptFormat, EptLevel};
+use crate::{EptCapabilities, EptEntry, EptFormat};
 
 /// Execute-only, 4 levels, write-back tables, 2 MiB and 1 GiB pages.
 const RICH: EptCapabilities = EptCapabilities::from_bits(0x3_4041);
@@ -15,14 +15,14 @@ fn reserved_bits_are_those_of_the_tables() {
     let rules = EptRules::new(RICH, 46);
     let high = 0x000f_c000_0000_0000;
     let table = [
-        (EptLevel::Pml5, 0, 0xf8 | high),
-        (EptLevel::Pml4, 0, 0xf8 | high),
-        (EptLevel::Pdpt, 0, 0x78 | high),
-        (EptLevel::Pdpt, 0x80, 0x3fff_f000 | high),
-        (EptLevel::Pd, 0, 0x78 | high),
-        (EptLevel::Pd, 0x80, 0x1f_f000 | high),
-        (EptLevel::Pt, 0, high),
-        (EptLevel::Pt, 0x80, high),
+        (PagingLevel::Pml5, 0, 0xf8 | high),
+        (PagingLevel::Pml4, 0, 0xf8 | high),
+        (PagingLevel::Pdpt, 0, 0x78 | high),
+        (PagingLevel::Pdpt, 0x80, 0x3fff_f000 | high),
+        (PagingLevel::Pd, 0, 0x78 | high),
+        (PagingLevel::Pd, 0x80, 0x1f_f000 | high),
+        (PagingLevel::Pt, 0, high),
+        (PagingLevel::Pt, 0x80, high),
     ];
     for (level, large, reserved) in table {
         for bit in (0..64).filter(|&bit| bit != 7) {
@@ -31,10 +31,10 @@ fn reserved_bits_are_those_of_the_tables() {
         }
     }
     let large = EptEntry::from_bits(0x80);
-    for (level, is_reserved) in [(EptLevel::Pml5, true), (EptLevel::Pml4, true), (EptLevel::Pdpt, false)] {
+    for (level, is_reserved) in [(PagingLevel::Pml5, true), (PagingLevel::Pml4, true), (PagingLevel::Pdpt, false)] {
         assert_eq!(large.reserved_bits(level, &rules) != 0, is_reserved);
     }
-    for (level, is_reserved) in [(EptLevel::Pdpt, true), (EptLevel::Pd, true), (EptLevel::Pt, false)] {
+    for (level, is_reserved) in [(PagingLevel::Pdpt, true), (PagingLevel::Pd, true), (PagingLevel::Pt, false)] {
         assert_eq!(large.reserved_bits(level, &EptRules::new(POOR, 46)) != 0, is_reserved);
     }
 }
@@ -45,31 +45,31 @@ fn each_reason_is_found() {
     let paging_write = rich.with_paging_write();
     let reserved = |level, bits| Some(EptMisconfiguration::ReservedBits { level, bits });
     let table = [
-        (0, EptLevel::Pt, rich, None),
-        (0xf8, EptLevel::Pml4, rich, None),
-        (0x37, EptLevel::Pt, poor, None),
-        (0x32, EptLevel::Pt, rich, Some(EptMisconfiguration::WriteWithoutRead)),
-        (0x36, EptLevel::Pt, rich, Some(EptMisconfiguration::WriteWithoutRead)),
-        (0x34, EptLevel::Pt, rich, None),
-        (0x34, EptLevel::Pt, poor, Some(EptMisconfiguration::ExecuteOnly)),
-        (0x4, EptLevel::Pml4, poor, Some(EptMisconfiguration::ExecuteOnly)),
-        (0x430, EptLevel::Pt, poor, None),
-        (0x430, EptLevel::Pt, poor.with_mode_based_execute(), Some(EptMisconfiguration::ExecuteUserOnly)),
-        (0x430, EptLevel::Pt, rich.with_mode_based_execute(), None),
-        (0x87, EptLevel::Pml4, rich, Some(EptMisconfiguration::LargePage { level: EptLevel::Pml4 })),
-        (0x87, EptLevel::Pml5, rich, Some(EptMisconfiguration::LargePage { level: EptLevel::Pml5 })),
-        (0x87, EptLevel::Pd, poor, Some(EptMisconfiguration::LargePage { level: EptLevel::Pd })),
-        (0xb7, EptLevel::Pd, rich, None),
-        (0x47, EptLevel::Pd, rich, reserved(EptLevel::Pd, 0x40)),
-        (0x4000_0000_1037, EptLevel::Pt, rich, reserved(EptLevel::Pt, 1 << 46)),
-        (0x17, EptLevel::Pt, rich, Some(EptMisconfiguration::MemoryType { encoding: 2 })),
-        (0x1f, EptLevel::Pt, rich, Some(EptMisconfiguration::MemoryType { encoding: 3 })),
-        (0x3f, EptLevel::Pt, rich, Some(EptMisconfiguration::MemoryType { encoding: 7 })),
-        (1 << 58 | 0x34, EptLevel::Pt, rich, None),
-        (1 << 58 | 0x34, EptLevel::Pt, paging_write, Some(EptMisconfiguration::PagingWriteWithoutRead)),
-        (1 << 58 | 0x34, EptLevel::Pd, paging_write, reserved(EptLevel::Pd, 0x30)),
-        (1 << 58 | 0x4, EptLevel::Pd, paging_write, None),
-        (1 << 58 | 0x37, EptLevel::Pt, paging_write, None),
+        (0, PagingLevel::Pt, rich, None),
+        (0xf8, PagingLevel::Pml4, rich, None),
+        (0x37, PagingLevel::Pt, poor, None),
+        (0x32, PagingLevel::Pt, rich, Some(EptMisconfiguration::WriteWithoutRead)),
+        (0x36, PagingLevel::Pt, rich, Some(EptMisconfiguration::WriteWithoutRead)),
+        (0x34, PagingLevel::Pt, rich, None),
+        (0x34, PagingLevel::Pt, poor, Some(EptMisconfiguration::ExecuteOnly)),
+        (0x4, PagingLevel::Pml4, poor, Some(EptMisconfiguration::ExecuteOnly)),
+        (0x430, PagingLevel::Pt, poor, None),
+        (0x430, PagingLevel::Pt, poor.with_mode_based_execute(), Some(EptMisconfiguration::ExecuteUserOnly)),
+        (0x430, PagingLevel::Pt, rich.with_mode_based_execute(), None),
+        (0x87, PagingLevel::Pml4, rich, Some(EptMisconfiguration::LargePage { level: PagingLevel::Pml4 })),
+        (0x87, PagingLevel::Pml5, rich, Some(EptMisconfiguration::LargePage { level: PagingLevel::Pml5 })),
+        (0x87, PagingLevel::Pd, poor, Some(EptMisconfiguration::LargePage { level: PagingLevel::Pd })),
+        (0xb7, PagingLevel::Pd, rich, None),
+        (0x47, PagingLevel::Pd, rich, reserved(PagingLevel::Pd, 0x40)),
+        (0x4000_0000_1037, PagingLevel::Pt, rich, reserved(PagingLevel::Pt, 1 << 46)),
+        (0x17, PagingLevel::Pt, rich, Some(EptMisconfiguration::MemoryType { encoding: 2 })),
+        (0x1f, PagingLevel::Pt, rich, Some(EptMisconfiguration::MemoryType { encoding: 3 })),
+        (0x3f, PagingLevel::Pt, rich, Some(EptMisconfiguration::MemoryType { encoding: 7 })),
+        (1 << 58 | 0x34, PagingLevel::Pt, rich, None),
+        (1 << 58 | 0x34, PagingLevel::Pt, paging_write, Some(EptMisconfiguration::PagingWriteWithoutRead)),
+        (1 << 58 | 0x34, PagingLevel::Pd, paging_write, reserved(PagingLevel::Pd, 0x30)),
+        (1 << 58 | 0x4, PagingLevel::Pd, paging_write, None),
+        (1 << 58 | 0x37, PagingLevel::Pt, paging_write, None),
     ];
     for (bits, level, rules, reason) in table {
         let entry = EptEntry::from_bits(bits);
@@ -117,7 +117,7 @@ proptest! {
         mode_based in any::<bool>(),
         paging_write in any::<bool>(),
     ) {
-        let level = EptLevel::ALL[level];
+        let level = PagingLevel::ALL[level];
         let entry = EptEntry::from_bits(bits & mask);
         let mut rules = EptRules::new(EptCapabilities::from_bits(capabilities), width);
         if mode_based {
@@ -142,14 +142,14 @@ proptest! {
         let hpa = Hpa::new(frame << 12);
         let format = EptFormat::new(RICH, 46).unwrap();
         let rules = EptRules::new(RICH, 46).with_mode_based_execute().with_paging_write();
-        let level = EptLevel::of_number(size.level()).unwrap();
+        let level = PagingLevel::of_number(size.level()).unwrap();
         let access = Access::from_bits_truncate(access);
         if let Ok(leaf) = format.leaf(hpa.align_down(size), size, access, MemoryType::ALL[memory_type]) {
             prop_assert_eq!(EptEntry::from_bits(leaf).misconfiguration(level, &rules), None);
             prop_assert!(EptEntry::from_bits(leaf).is_page(level, &rules));
         }
         let table = EptEntry::from_bits(format.table(hpa));
-        for level in [EptLevel::Pd, EptLevel::Pdpt, EptLevel::Pml4, EptLevel::Pml5] {
+        for level in [PagingLevel::Pd, PagingLevel::Pdpt, PagingLevel::Pml4, PagingLevel::Pml5] {
             prop_assert_eq!(table.misconfiguration(level, &rules), None);
             prop_assert!(!table.is_page(level, &rules));
         }
