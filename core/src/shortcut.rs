@@ -73,8 +73,8 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     /// Maps one page, if the tables are there and nothing is in the way; or says that it did not.
     #[inline(always)]
     pub(crate) fn map(&self, gpa: Gpa, hpa: Hpa, mapping: Mapping) -> bool {
-        let Some(page) = page_number(gpa) else { return false };
         let Some(leaf) = self.leaf(hpa, mapping) else { return false };
+        let Some(page) = page_number(gpa) else { return false };
         let Some(middle) = self.high(page >> 18).and_then(|high| self.below(high, 3, page >> 9)) else { return false };
         let Some(slot) = self.below(middle, 2, page) else { return false };
         if slot.load(Ordering::Relaxed) != 0 {
