@@ -111,7 +111,8 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
                 Node::Absent | Node::Invalid(_) => {}
                 Node::Leaf(_) if level <= update.level() && piece.is_whole(level) => replace(piece, index),
                 Node::Leaf(entry) if level == 2 => {
-                    self.split_with(table, index, entry, |next| update_blank(next, piece, update));
+                    let next = self.stock.take(self.reach, 1);
+                    split_page(&self.format, table, entry, next, piece, update);
                 }
                 Node::Leaf(entry) => {
                     let next = self.split(table, index, entry);
@@ -178,25 +179,8 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
 
     /// Replaces the leaf `entry` at `index` by a table that maps the same, with one store.
     fn split(&mut self, table: Table<'s>, index: usize, entry: u64) -> Table<'s> {
-        self.split_with(table, index, entry, |_| ())
-    }
-
-    /// The same, but the table maps what `change` makes of it.
-    #[inline]
-    fn split_with(&mut self, table: Table<'s>, index: usize, entry: u64, change: impl Fn(&Blank<'s>)) -> Table<'s> {
-        let level = table.level();
-        let next = self.stock.take(self.reach, level - 1);
-        let link = self.format.table(next.hpa()) | used_field(ENTRIES);
-        let mut entry = entry;
-        loop {
-            fill_blank(&next, 0..ENTRIES, self.format.split(entry, level));
-            change(&next);
-            match table.slot(index).compare_exchange(entry, link, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return next.table(),
-                // The processor has set the accessed or the dirty flag, which the new entries inherit. There are two of them.
-                Err(now) => entry = now,
-            }
-        }
+        let next = self.stock.take(self.reach, table.level() - 1);
+        split_into(&self.format, (table, index), entry, next, |_| ())
     }
 
     /// Puts by a table that no entry refers to any more, and all below it.
@@ -219,6 +203,41 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             }
         }
         self.stock.put_by(table);
+    }
+}
+
+/// Replaces the leaf `entry` in `table`, which is of level 2, by a table that maps the same, but for `update` in `span`, a part of it.
+#[inline]
+pub(crate) fn split_page<F: Format>(
+    format: &F,
+    table: Table<'_>,
+    entry: u64,
+    next: Blank<'_>,
+    span: Span,
+    update: &Update,
+) {
+    split_into(format, (table, span.index(2)), entry, next, |next| update_blank(next, span, update));
+}
+
+/// Replaces the leaf `entry` at an index of a table by the table `next` that maps what `change` makes of it, with one store.
+#[inline]
+fn split_into<'s, F: Format>(
+    format: &F,
+    (table, index): (Table<'_>, usize),
+    entry: u64,
+    next: Blank<'s>,
+    change: impl Fn(&Blank<'s>),
+) -> Table<'s> {
+    let link = format.table(next.hpa()) | used_field(ENTRIES);
+    let mut entry = entry;
+    loop {
+        fill_blank(&next, 0..ENTRIES, format.split(entry, table.level()));
+        change(&next);
+        match table.slot(index).compare_exchange(entry, link, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return next.table(),
+            // The processor has set the accessed or the dirty flag, which the new entries inherit. There are two of them.
+            Err(now) => entry = now,
+        }
     }
 }
 

@@ -250,17 +250,17 @@ impl<'s> Table<'s> {
     }
 }
 
-/// Calls `store` with `entry`, `entry + STEP`, `entry + 2 * STEP`, ... for the slots: sixteen at a time, whose distances from the
+/// Calls `store` with `entry`, `entry + STEP`, `entry + 2 * STEP`, ... for the slots: 32 at a time, whose distances from the
 /// first are constants.
 #[inline]
 fn store_each<const STEP: u64>(slots: &[AtomicU64], entry: u64, store: impl Fn(&AtomicU64, u64)) {
-    let (groups, rest) = slots.as_chunks::<16>();
+    let (groups, rest) = slots.as_chunks::<32>();
     let mut entry = entry;
     for group in groups {
         for (slot, nth) in group.iter().zip(0..) {
             store(slot, entry.wrapping_add(STEP * nth));
         }
-        entry = entry.wrapping_add(STEP * 16);
+        entry = entry.wrapping_add(STEP * 32);
     }
     for slot in rest {
         store(slot, entry);

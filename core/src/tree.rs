@@ -4,8 +4,8 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::addr::{Gpa, Hpa, PageSize};
-use crate::edit::{Edit, fill_pages};
-use crate::format::Format;
+use crate::edit::{Edit, fill_pages, split_page};
+use crate::format::{Entry, Format};
 use crate::frame::{Frames, Reach};
 use crate::leaves::{Leaves, Update};
 use crate::map_error::MapError;
@@ -118,6 +118,13 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
             // These may put by the table that covers the span.
             Work::Unmap | Work::Merge => (self.root, None),
         };
+        if let Work::Update(update) = work
+            && let Some(page) = self.page_around(table, span)
+        {
+            let next = stock.take_one(self.reach, self.rules())?;
+            split_page(&self.format, table, page, next, span, update);
+            return Ok(());
+        }
         let needs = self.plan(table, span, work)?;
         let (rules, prepared) = (self.rules(), stock.fresh());
         stock.reserve(&needs, self.reach, rules)?;
@@ -143,6 +150,16 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
             Work::Merge => edit.merge(table, span),
         }
         Ok(())
+    }
+
+    /// The page of 2 MiB that `span` is a part of, but not all: to change it takes one table, and can fail for nothing else.
+    #[inline]
+    fn page_around(&self, table: Table<'s>, span: Span) -> Option<u64> {
+        if table.level() != 2 || span.is_whole(2) || span.entries(2) != 1 {
+            return None;
+        }
+        let entry = table.slot(span.index(2)).load(Ordering::Relaxed);
+        matches!(self.format.classify(entry, 2), Entry::Leaf { .. }).then_some(entry)
     }
 
     /// How many tables `work` takes in `span`, which is inside what `table` covers, or why it cannot be done.
