@@ -8,6 +8,9 @@ use x86_virt_core::{
     MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
 };
 
+use crate::root::CreateError;
+use crate::space::Space;
+
 /// A virtual processor: VMX's or SVM's, whichever the processor has.
 ///
 /// [`Root::vcpu`](crate::Root::vcpu) makes it. Code that is generic over [`Vcpu`] runs it as it runs the vendors' own.
@@ -75,6 +78,25 @@ macro_rules! either {
             AnyVcpu::Svm($vcpu) => $body,
         }
     };
+}
+
+impl<'s, 'm, A: Frames> AnyVcpu<'_, 's, 'm, A> {
+    /// Gives the guest `space` as its memory from the next entry on, which invalidates what was translated before.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`] if `space` is of another vendor's format, or cannot be used on this processor; then nothing is changed.
+    pub fn set_space(&mut self, space: &'s Space<'m, A>) -> Result<(), CreateError> {
+        match (self, space) {
+            #[cfg(feature = "vmx")]
+            (Self::Vmx(vcpu), Space::Ept(space)) => vcpu.set_space(space),
+            #[cfg(feature = "svm")]
+            (Self::Svm(vcpu), Space::Npt(space)) => vcpu.set_space(space).map_err(x86_virt_svm::CreateError::Load)?,
+            #[cfg(all(feature = "vmx", feature = "svm"))]
+            _ => return Err(CreateError::OtherVendorsSpace),
+        }
+        Ok(())
+    }
 }
 
 /// Methods that only pass on.

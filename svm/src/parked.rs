@@ -137,7 +137,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
 }
 
 /// Whether `format` is one of a host with these modes. With another number of levels, a guest would reach other memory.
-fn check_host(format: &NptFormat, host: HostPaging) -> Result<(), LoadError> {
+pub(crate) fn check_host(format: &NptFormat, host: HostPaging) -> Result<(), LoadError> {
     if format.levels() != host.levels {
         return Err(LoadError::Levels { space: format.levels(), host: host.levels });
     }

@@ -10,8 +10,8 @@ use crate::capability::Capabilities;
 use crate::check::{Report, check};
 use crate::dump::VmcbDump;
 use crate::exit::SvmExit;
-use crate::parked::{LoadError, ParkedVcpu};
-use crate::root::{Processor, SvmRoot};
+use crate::parked::{LoadError, ParkedVcpu, check_host};
+use crate::root::{HostPaging, Processor, SvmRoot};
 use crate::vmcb::{EventInjection, Field, ReadWrite, VmcbValue as _, WHOLE, control, save};
 
 /// A virtual processor that is loaded on this processor, and implements [`Vcpu`](x86_virt_core::Vcpu).
@@ -67,6 +67,19 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     #[must_use]
     pub const fn space(&self) -> &'s AddressSpace<'m, NptFormat, A> {
         self.guest.space
+    }
+
+    /// Gives the guest `space` as its memory from the next entry on, which flushes what the TLB holds of the guest.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] if the space was made for another processor; then nothing is changed.
+    pub fn set_space(&mut self, space: &'s AddressSpace<'m, NptFormat, A>) -> Result<(), LoadError> {
+        check_host(space.format(), HostPaging::read(self.host))?;
+        self.guest.space = space;
+        self.guest.vmcb.write(control::N_CR3, space.root().get());
+        self.guest.needs_flush = true;
+        Ok(())
     }
 
     /// What the processor's SVM can do.

@@ -163,7 +163,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         for (offset, field) in (0_u64..).step_by(8).zip(fields) {
             let mut entry = [0; 8];
             // An entry that cannot be read is not present.
-            let read = self.parts.space.read(Gpa::new(table | offset), &mut entry);
+            let read = self.space().read(Gpa::new(table | offset), &mut entry);
             self.vmcs.put(field, if read.is_ok() { u64::from_le_bytes(entry) } else { 0 });
         }
     }

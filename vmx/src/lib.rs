@@ -39,6 +39,8 @@ mod test_frames;
 mod vmfunc;
 
 #[cfg(target_arch = "x86_64")]
+mod eptp_switching;
+#[cfg(target_arch = "x86_64")]
 mod guest;
 #[cfg(target_arch = "x86_64")]
 mod host_state;
@@ -52,6 +54,8 @@ mod root;
 mod switch;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
+#[cfg(target_arch = "x86_64")]
+mod virtualization_exception;
 #[cfg(target_arch = "x86_64")]
 mod vmcs;
 #[cfg(target_arch = "x86_64")]
@@ -72,6 +76,8 @@ pub use control::{
     UnsupportedControl, VmFunctionControls,
 };
 pub use dump::{ParseDumpError, VmcsDump};
+#[cfg(target_arch = "x86_64")]
+pub use eptp_switching::{EptpSpaces, EptpSwitchingError, NoSuchSpace};
 pub use event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
 #[cfg(feature = "provisional")]
 pub use exit::ExtendedInstructionInformation;

@@ -13,6 +13,7 @@ use crate::bitmap::{IoBitmaps, MsrBitmaps};
 use crate::cache::Cache;
 use crate::capability::{Capabilities, Unsupported};
 use crate::control::{PrimaryControls, SecondaryControls};
+use crate::eptp_switching::{EptpSpaces, eptp};
 use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
@@ -55,7 +56,10 @@ pub struct VmxVcpu<'r, 's, 'm, A: Frames> {
 #[derive(Debug)]
 pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) capabilities: Capabilities,
+    /// The memory, or the one of `eptp_spaces` that the host has chosen last.
     pub(crate) space: &'s AddressSpace<'m, EptFormat, A>,
+    /// Those that the guest chooses from.
+    pub(crate) eptp_spaces: Option<EptpSpaces<'s, 'm, A>>,
     pub(crate) switch: Switch,
     pub(crate) fpu: FpuState<A>,
     pub(crate) msrs: Msrs,
@@ -65,6 +69,7 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) msr_bitmaps: MsrBitmaps<A>,
     pub(crate) io_bitmaps: IoBitmaps<A>,
     pub(crate) primary: PrimaryControls,
+    pub(crate) secondary: SecondaryControls,
     pub(crate) cache: Cache,
     /// What of the guest's mode the world switch needs; `None` if the VMCS must be asked.
     pub(crate) mode: Option<Mode>,
@@ -77,10 +82,22 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     /// Its VPID on the processor where it was loaded last.
     vpid: Option<Tag>,
     vpids: VpidUse,
-    /// The generation of `space` that the processor of `vpid` has invalidated for; 0 if for none.
-    seen: u64,
+    /// It has not run under `vpid`.
+    is_new: bool,
+    /// The generation of `space` that the processor of `vpid` has invalidated for; 0 if for none. `eptp_spaces` have their own.
+    pub(crate) seen: u64,
     /// The host has changed paging registers since the last entry.
     needs_flush: bool,
+}
+
+impl<A: Frames> Parts<'_, '_, A> {
+    /// Nothing is known of what the processor has invalidated for.
+    fn forget_generations(&mut self) {
+        self.seen = 0;
+        if let Some(spaces) = &self.eptp_spaces {
+            spaces.forget();
+        }
+    }
 }
 
 /// What of the guest's mode the world switch needs. The guest cannot change it without an exit: CR0, CR4, EFER and DR7 are
@@ -135,6 +152,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         let parts = Parts {
             capabilities,
             space,
+            eptp_spaces: None,
             switch: Switch::new(Gprs::default()),
             fpu,
             msrs: Msrs::new(),
@@ -143,6 +161,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             msr_bitmaps: MsrBitmaps::new(frames)?,
             io_bitmaps: IoBitmaps::new(frames)?,
             primary: controls.primary,
+            secondary: controls.secondary,
             cache: Cache::default(),
             mode: None,
             cr2: 0,
@@ -151,6 +170,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             reason: ExitReason::from_bits(u32::from(u16::MAX)),
             vpid: None,
             vpids,
+            is_new: true,
             seen: 0,
             needs_flush: false,
         };
@@ -188,7 +208,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             // SAFETY: the bitmaps are owned by `self`, and so by whatever holds the VMCS; there is no shadow VMCS.
             unsafe { vmcs.put_sensitive(field, address) };
         }
-        let eptp = self.parts.space.format().eptp(self.parts.space.root());
+        let eptp = eptp(self.parts.space);
         // SAFETY: `space` outlives the VMCS's use (`'s`) and maps only memory that its creator gave to guests.
         unsafe { vmcs.put_sensitive(field::EPT_POINTER, eptp) };
         for field in [field::EXIT_MSR_STORE_COUNT, field::EXIT_MSR_LOAD_COUNT, field::ENTRY_MSR_LOAD_COUNT] {
@@ -236,12 +256,6 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     #[must_use]
     pub const fn capabilities(&self) -> &Capabilities {
         &self.parts.capabilities
-    }
-
-    /// The memory.
-    #[must_use]
-    pub const fn space(&self) -> &'s AddressSpace<'m, EptFormat, A> {
-        self.parts.space
     }
 
     /// Invalidates at the next entry what the processor has translated for the guest, as after an INVLPG that was intercepted.
@@ -297,27 +311,40 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     /// Invalidates translations that were made before the last change of the tables, or of paging registers, once.
     #[inline]
     fn invalidate(&mut self) -> Result<(), EntryError> {
-        let generation = self.parts.space.generation();
-        if self.parts.seen == generation && !self.parts.needs_flush {
-            return Ok(());
-        }
-        self.invalidate_for(generation).map_err(EntryError::Instruction)
+        let parts = &self.parts;
+        let is_current = parts.seen == parts.space.generation() && !parts.needs_flush && parts.eptp_spaces.is_none();
+        if is_current { Ok(()) } else { self.invalidate_stale().map_err(EntryError::Instruction) }
     }
 
-    #[cold]
-    fn invalidate_for(&mut self, generation: u64) -> Result<(), VmFail> {
+    fn invalidate_stale(&mut self) -> Result<(), VmFail> {
         let parts = &mut self.parts;
+        let generation = parts.space.generation();
+        let changed = parts.eptp_spaces.as_ref().map(EptpSpaces::note_generations);
+        let stale = Stale {
+            tables: changed.map_or(parts.seen != generation, |changed| changed.iter().any(|word| *word != 0)),
+            registers: parts.needs_flush,
+            is_first_use: parts.is_new,
+        };
+        if !stale.tables && !stale.registers {
+            return Ok(());
+        }
         // `load` has seen to it that there is one.
         let Some(vpid) = parts.vpid else { return Err(VmFail::Invalid) };
-        let stale =
-            Stale { tables: parts.seen != generation, registers: parts.needs_flush, is_first_use: parts.seen == 0 };
         let plan = self.translations.plan(vpid, stale, parts.vpids);
-        let eptp = parts.space.format().eptp(parts.space.root());
-        // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types, and
-        // INVVPID if VPIDs are enabled.
-        unsafe { self.translations.perform(plan, vpid, core::iter::once(eptp)) }?;
+        let done = match parts.eptp_spaces.as_ref().zip(changed) {
+            // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types, and
+            // INVVPID if VPIDs are enabled.
+            Some((spaces, changed)) => unsafe { self.translations.perform(plan, vpid, spaces.eptps(changed)) },
+            // SAFETY: as above.
+            None => unsafe { self.translations.perform(plan, vpid, core::iter::once(eptp(parts.space))) },
+        };
+        if done.is_err() {
+            parts.forget_generations();
+            return done;
+        }
         parts.seen = generation;
         parts.needs_flush = false;
+        parts.is_new = false;
         Ok(())
     }
 
@@ -460,8 +487,9 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
                 parts.switch.host_rsp = 0;
                 if let Some(vpid) = translations.arrive(parts.vpid) {
                     parts.vpid = Some(vpid);
-                    parts.seen = 0;
+                    parts.is_new = true;
                     parts.needs_flush = false;
+                    parts.forget_generations();
                     if parts.vpids == VpidUse::OneEach {
                         let value = u16::try_from(vpid.get()).unwrap_or(0);
                         // SAFETY: no other virtual processor has it on this processor before all have been invalidated.

@@ -4,6 +4,7 @@
 use core::arch::global_asm;
 
 global_asm!(include_str!("guests/shared.s"), options(att_syntax));
+global_asm!(include_str!("guests/views.s"), options(att_syntax));
 global_asm!(include_str!("guests/world_switch.s"), options(att_syntax));
 
 /// Defines functions that return the bytes between two symbols.
@@ -31,6 +32,10 @@ code! {
     world_switch: world_switch_start, world_switch_end;
     /// Reads two words for ever, the second of which must not be less than the first.
     shared_reader: shared_reader_start, shared_reader_end;
+    /// Adds what it reads in each of three address spaces, which it switches between.
+    views_sum: views_sum_start, views_sum_end;
+    /// Reads a page that is in another address space, where the handler of #VE takes it.
+    views_fault: views_fault_start, views_fault_end;
     /// Calls and reads pages for ever, which say their number.
     shared_caller: shared_caller_start, shared_caller_end;
 }

@@ -41,6 +41,7 @@ mod start_up;
 mod together;
 mod unsupported;
 mod vendor_exits;
+mod views;
 mod world_switch;
 
 use bench::Bench;
@@ -99,6 +100,13 @@ const TESTS: &[Test] = tests! {
     flushes {
         once_after_a_change: On::Every,
         more_vcpus_than_asids: On::Every,
+    }
+    views {
+        the_host_switches: On::Every,
+        the_guest_switches: On::Only(Vendor::Intel),
+        invalid_functions_end_a_run: On::Only(Vendor::Intel),
+        changes_hold_in_all_spaces: On::Only(Vendor::Intel),
+        violations_are_delivered: On::Only(Vendor::Intel),
     }
     permissions {
         msr_by_direction: On::Every,

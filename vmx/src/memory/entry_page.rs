@@ -98,6 +98,9 @@ unsafe impl<E: Register> FrameLayout for EntryPage<E> {}
 pub struct EntryIndex(u16);
 
 impl EntryIndex {
+    /// The first index.
+    pub(crate) const FIRST: Self = Self(0);
+
     /// The last index.
     pub(crate) const LAST: Self = Self(511);
 
