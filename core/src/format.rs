@@ -4,6 +4,7 @@ use core::fmt::Debug;
 
 use crate::access::Access;
 use crate::addr::{Hpa, PageSize};
+use crate::dirty_log::LogMethod;
 use crate::mapping::MemoryType;
 
 /// A format of the entries of nested page tables: bits and conversions, no memory.
@@ -28,6 +29,9 @@ use crate::mapping::MemoryType;
 /// - A leaf in which the bits of [`access_mask`](Self::access_mask) are replaced by those of
 ///   [`access_bits`](Self::access_bits) differs from it in that it allows no more than `access`. The same holds of
 ///   [`memory_type_mask`](Self::memory_type_mask), [`memory_type_bits`](Self::memory_type_bits) and the memory type.
+/// - A leaf in which the bit of [`write_mask`](Self::write_mask) is cleared, or that of [`write_mark`](Self::write_mark) changed,
+///   differs from it in no more than that it allows no write, or in nothing. Of a leaf with the mark, `classify` says what it would be
+///   with the bit of `write_mask` set.
 /// - `classify` says of all these entries what they are, also when the processor has set accessed and dirty flags, which in
 ///   a leaf are the bits of [`flags_mask`](Self::flags_mask). It never says [`Entry::Table`] of an entry of level 1.
 /// - Where [`follow`](Self::follow) is `Some`, `classify` is [`Entry::Table`] of the same address; where [`page`](Self::page) is
@@ -94,6 +98,20 @@ pub unsafe trait Format: Copy + Debug {
 
     /// The accessed and the dirty flag of a leaf.
     fn flags_mask(&self) -> u64;
+
+    /// The dirty flag of a leaf, which is one of [`flags_mask`](Self::flags_mask).
+    fn dirty_mask(&self) -> u64;
+
+    /// The bit of a leaf without which nothing may be written.
+    fn write_mask(&self) -> u64;
+
+    /// A bit of a leaf that processors ignore, and that [`leaf`](Self::leaf) leaves clear: the dirty log has taken write access
+    /// away.
+    fn write_mark(&self) -> u64;
+
+    /// The best way that the processor offers to find out what was written. Only with
+    /// [`LogMethod::WriteProtection`] does it set no flags.
+    fn log_method(&self) -> LogMethod;
 
     /// The bits of a leaf that say what is allowed.
     fn access_mask(&self) -> u64;
@@ -170,6 +188,9 @@ pub enum Unsupported {
         /// What was asked for.
         access: Access,
     },
+    /// The processor sets no accessed and dirty flags.
+    #[error("this processor, or the format of the tables, has no accessed and dirty flags")]
+    Flags,
     /// The memory type has no encoding.
     #[error("memory type {memory_type} has no encoding")]
     MemoryType {

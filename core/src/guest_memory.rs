@@ -156,7 +156,7 @@ impl<F: Format, A: Frames> AddressSpace<'_, F, A> {
         })
     }
 
-    /// Copies `data` to guest memory at `gpa`, across borders of pages.
+    /// Copies `data` to guest memory at `gpa`, across borders of pages. The [dirty log](Self::start_dirty_log) takes note of it.
     ///
     /// To fill memory that the guest may only read, write to the [`GuestRam`].
     ///
@@ -165,10 +165,16 @@ impl<F: Format, A: Frames> AddressSpace<'_, F, A> {
     /// [`AccessError`], with the first address that the guest could not write. What is below it has been copied.
     #[expect(unsafe_code, reason = "writes guest memory")]
     pub fn write(&self, gpa: Gpa, data: &[u8]) -> Result<(), AccessError> {
-        self.for_each_part(gpa, data.len(), Access::WRITE, |target, part| {
+        let written = self.for_each_part(gpa, data.len(), Access::WRITE, |target, part| {
             // SAFETY: `for_each_part` gives a pointer to that many bytes of guest memory.
             unsafe { bytes::store(target, data.get(part).unwrap_or_default()) };
-        })
+        });
+        if self.dirty_log_method().is_some() {
+            // Also if only a part was written.
+            let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            self.mark_dirty(gpa..Gpa::new(gpa.get().saturating_add(bytes)));
+        }
+        written
     }
 
     /// Replaces the 4 bytes at `gpa`, which are `old`, by `new`, in one locked operation. False if they are others.

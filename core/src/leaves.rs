@@ -73,7 +73,8 @@ impl Update {
     /// Only what is allowed.
     pub(crate) fn access<F: Format>(format: &F, access: Access) -> Result<Self, Unsupported> {
         let bits = format.access_bits(access)?;
-        Ok(Self::Bits([(format.access_mask(), bits); 3]))
+        // What the dirty log has taken away is not given back any more.
+        Ok(Self::Bits([(format.access_mask() | format.write_mark(), bits); 3]))
     }
 
     /// Only the memory type.

@@ -17,6 +17,7 @@ mod debug_registers;
 #[cfg(feature = "decode")]
 pub mod decode;
 mod direct_map;
+mod dirty_log;
 mod edit;
 mod event;
 mod exit;
@@ -26,6 +27,7 @@ pub mod fpu;
 mod frame;
 mod guest_memory;
 mod guest_paging;
+mod harvest;
 #[cfg(target_arch = "x86_64")]
 mod host;
 mod instruction;
@@ -50,6 +52,7 @@ mod segment;
 mod shortcut;
 mod space;
 mod space_edit;
+mod space_log;
 mod span;
 mod state;
 mod stock;
@@ -74,12 +77,14 @@ pub use config::{FpuPolicy, Intercepts, VcpuConfig};
 pub use debug::HostDebug;
 pub use debug_registers::{DebugControl, Dr7};
 pub use direct_map::DirectMap;
+pub use dirty_log::{DirtyLog, DirtyPages, LogError, LogMethod};
 pub use event::{Event, Exception, InjectError, Interruptibility};
 pub use exit::{ControlRegisterAccess, Exit, ExitKind, NestedFault, NestedFaultCause, RegisterAccess};
 pub use format::{Entry, Format, Unsupported};
 pub use frame::{FRAME_BYTES, Frame, Frames, OutOfFrames};
 pub use guest_memory::{AccessError, GuestMappings, GuestMemory};
 pub use guest_paging::{GuestAccess, GuestAccessKind, GuestFault, GuestPaging, GuestTranslation, Privilege};
+pub use harvest::{PageFlags, UsedPage};
 #[cfg(target_arch = "x86_64")]
 pub use host::{Host, InterruptsDisabled};
 pub use instruction::{Instruction, RegisterOperand, StringOperand};

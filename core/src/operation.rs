@@ -43,4 +43,9 @@ pub enum Operation {
     },
     /// [`merge`](crate::AddressSpace::merge), which never needs any.
     Merge,
+    /// [`start_dirty_log`](crate::AddressSpace::start_dirty_log).
+    StartDirtyLog {
+        /// The largest page that is not split.
+        largest: PageSize,
+    },
 }

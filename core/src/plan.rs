@@ -116,7 +116,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
     }
 
     /// Counts a new table of `level` for `span`, and those below it, when leaves are of at most `leaf_level`.
-    fn new_table(&mut self, level: u8, span: Span, leaf_level: u8) {
+    pub(crate) fn new_table(&mut self, level: u8, span: Span, leaf_level: u8) {
         self.needs.add(level, 1);
         if level == 1 {
             return;

@@ -17,6 +17,7 @@ use crate::mapping::{Mapping, MemoryType, Translation};
 use crate::operation::Operation;
 use crate::ram::GuestRam;
 use crate::space_edit::SpaceEdit;
+use crate::space_log::Logging;
 use crate::span::ENTRIES;
 use crate::stock::{FrameRules, Stock};
 use crate::table::{Blank, Table};
@@ -101,6 +102,7 @@ pub struct AddressSpace<'m, F: Format, A: Frames> {
     root: Hpa,
     generation: AtomicU64,
     stock: Mutex<Stock>,
+    pub(crate) logging: Logging<'m>,
     /// Invariant in `'m`.
     _memory: PhantomData<fn(&'m ()) -> &'m ()>,
 }
@@ -120,7 +122,15 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         // SAFETY: it was just allocated.
         unsafe { Blank::fresh(table) }.clear(0..ENTRIES);
         let stock = Mutex::new(Stock::with_root());
-        Ok(Self { format, frames, root, generation: AtomicU64::new(1), stock, _memory: PhantomData })
+        Ok(Self {
+            format,
+            frames,
+            root,
+            generation: AtomicU64::new(1),
+            stock,
+            logging: Logging::none(),
+            _memory: PhantomData,
+        })
     }
 
     /// Locks the space until what this returns is dropped, to change it, or look at it, more than once.
@@ -363,7 +373,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         self.stock.lock().spare()
     }
 
-    fn edit_once(&self) -> SpaceEdit<'_, 'm, F, A> {
+    pub(crate) fn edit_once(&self) -> SpaceEdit<'_, 'm, F, A> {
         SpaceEdit::once(self, self.stock.lock())
     }
 

@@ -250,10 +250,21 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
             // Tables may have been put by.
             self.shortcut.set(Shortcut::find(&self.tree()));
         }
-        changed.map(|()| self.space.invalidation())
+        changed.map(|()| {
+            self.space.log_change(span, work);
+            self.space.invalidation()
+        })
     }
 
-    fn tree(&self) -> Tree<'s, F, A> {
+    pub(crate) const fn space(&self) -> &'s AddressSpace<'m, F, A> {
+        self.space
+    }
+
+    pub(crate) fn stock(&mut self) -> &mut Stock {
+        &mut self.stock
+    }
+
+    pub(crate) fn tree(&self) -> Tree<'s, F, A> {
         self.space.tree(&self.stock)
     }
 
@@ -321,7 +332,9 @@ fn map_to<F: Format, A: Frames>(
     let span = tree.span(&gpa)?;
     tree.check_host(span, hpa)?;
     let work = Work::map(&tree.format, span, hpa, mapping)?;
-    tree.change(stock, span, &work)
+    tree.change(stock, span, &work)?;
+    space.log_change(span, &work);
+    Ok(())
 }
 
 /// What `gpa` is mapped to, where the shortcut does not say it.

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::addr::Gpa;
+use crate::addr::{Gpa, PageSize};
 
 /// How many entries a table has.
 pub(crate) const ENTRIES: usize = 512;
@@ -67,6 +67,12 @@ impl Span {
     /// The address after the last one.
     pub(crate) const fn end(self) -> Gpa {
         Gpa::new(self.end)
+    }
+
+    /// The least span that holds this one and starts and ends at a multiple of `size`.
+    pub(crate) const fn align(self, size: PageSize) -> Self {
+        let below = size.bytes() - 1;
+        Self { start: self.start & !below, end: (self.end + below) & !below }
     }
 
     /// Whether the span, which one entry of `level` covers, is all that the entry covers.
@@ -155,6 +161,13 @@ mod tests {
         let (before, whole, after) = span(0x1f_f000, 0x20_1000).cut(2, 3);
         assert_eq!((before, whole.is_empty(), after.is_empty()), (span(0x1f_f000, 0x20_1000), true, true));
         assert_eq!(span(0, 0x20_0000).cut(2, 1).0, span(0, 0x20_0000));
+    }
+
+    #[test]
+    fn alignment_is_outwards() {
+        assert_eq!(span(0x1f_f000, 0x20_1000).align(PageSize::Size2M), span(0, 0x40_0000));
+        assert_eq!(span(0x1f_f000, 0x20_1000).align(PageSize::Size4K), span(0x1f_f000, 0x20_1000));
+        assert_eq!(span(0, 1 << 48).align(PageSize::Size1G), span(0, 1 << 48));
     }
 
     #[test]

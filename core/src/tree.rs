@@ -87,6 +87,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
             Operation::Protect | Operation::SetMemoryType => Work::Update(Update::Bits([(0, 0); 3])),
             Operation::Split { size } => Work::split(span, size)?,
             Operation::Merge => Work::Merge,
+            Operation::StartDirtyLog { largest } => return self.split_needs(span, largest),
         };
         self.plan(self.root, span, &work)
     }

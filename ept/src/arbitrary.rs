@@ -16,7 +16,8 @@ impl<'a> Arbitrary<'a> for EptFormat {
         let format = Self::new(EptCapabilities::from_bits(any | NEEDED.into_bits()), width)
             .map_err(|_| x86_virt_core::arbitrary::Error::IncorrectFormat)?;
         let format = if bytes.arbitrary()? { format.with_five_levels().unwrap_or(format) } else { format };
-        Ok(if bytes.arbitrary()? { format.with_accessed_dirty().unwrap_or(format) } else { format })
+        let format = if bytes.arbitrary()? { format.with_accessed_dirty().unwrap_or(format) } else { format };
+        Ok(if bytes.arbitrary()? { format.with_page_modification_log().unwrap_or(format) } else { format })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Extended page tables as a format of the walk.
 
 use static_assertions::const_assert_eq;
-use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
+use x86_virt_core::{Access, Entry, Format, Hpa, LogMethod, MemoryType, PageSize, Unsupported};
 
 use crate::capabilities::EptCapabilities;
 use crate::entry::EptEntry;
@@ -32,7 +32,7 @@ pub struct EptFormat {
     capabilities: EptCapabilities,
     address_width: u8,
     levels: u8,
-    is_accessed_dirty_enabled: bool,
+    log_method: LogMethod,
     /// Bits 51:12 from the address width on: reserved in each entry that is present.
     reserved: u64,
     /// What [`Format::follow`] and [`Format::page`] look at: `reserved`, and bits 7:0.
@@ -51,6 +51,12 @@ const MEMORY_TYPE: u64 = 7 << 3;
 const USUAL_PAGE: u64 = ACCESS | 6 << 3;
 /// Bits 9:8: ACCESSED and DIRTY.
 const FLAGS: u64 = 3 << 8;
+/// Bit 9: DIRTY.
+const DIRTY: u64 = 1 << 9;
+/// Bit 1: WRITE.
+const WRITE: u64 = 1 << 1;
+/// Bit 11, which the processor ignores in every entry: the dirty log has taken WRITE away.
+const WRITE_MARK: u64 = 1 << 11;
 /// Bits 51:12.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
@@ -62,6 +68,8 @@ const_assert_eq!(
 );
 const_assert_eq!(EptEntry::new().with_large(true).into_bits(), LARGE);
 const_assert_eq!(EptEntry::new().with_accessed(true).with_dirty(true).into_bits(), FLAGS);
+const_assert_eq!(EptEntry::new().with_dirty(true).into_bits(), DIRTY);
+const_assert_eq!(EptEntry::new().with_write(true).into_bits(), WRITE);
 const_assert_eq!(EptEntry::new().with_hpa(Hpa::new(u64::MAX)).into_bits(), ADDRESS);
 
 impl EptFormat {
@@ -88,7 +96,7 @@ impl EptFormat {
             capabilities,
             address_width,
             levels: 4,
-            is_accessed_dirty_enabled: false,
+            log_method: LogMethod::WriteProtection,
             reserved,
             looked_at,
             kept: looked_at | ADDRESS,
@@ -119,7 +127,27 @@ impl EptFormat {
         if !self.capabilities.accessed_dirty() {
             return Err(EptUnsupported::AccessedDirty);
         }
-        Ok(Self { is_accessed_dirty_enabled: true, ..self })
+        Ok(Self { log_method: LogMethod::DirtyFlags, ..self })
+    }
+
+    /// The same for a processor with page-modification logging, a secondary VM-execution control, with which the dirty log is kept.
+    /// Accessed and dirty flags are enabled for it.
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported`] if the processor has no accessed and dirty flags.
+    ///
+    /// Intel SDM vol. 3, section 31.3.6, "Page-Modification Logging".
+    pub const fn with_page_modification_log(self) -> Result<Self, EptUnsupported> {
+        match self.with_accessed_dirty() {
+            Ok(format) => Ok(Self { log_method: LogMethod::PageModificationLog, ..format }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether accessed and dirty flags are enabled.
+    const fn has_flags(&self) -> bool {
+        !matches!(self.log_method, LogMethod::WriteProtection)
     }
 
     /// The capabilities of the processor.
@@ -131,7 +159,7 @@ impl EptFormat {
     /// The pointer to the root of tables in this format. The processor reads them as write-back memory.
     #[must_use]
     pub const fn eptp(&self, root: Hpa) -> Eptp {
-        Eptp::new(root, self.levels, MemoryType::WriteBack).with_accessed_dirty(self.is_accessed_dirty_enabled)
+        Eptp::new(root, self.levels, MemoryType::WriteBack).with_accessed_dirty(self.has_flags())
     }
 }
 
@@ -176,7 +204,8 @@ impl EptFormat {
 // bits 51:12 and LARGE at levels 2 and 3 only. An entry for a table has R, W, X and the address, with bits 7:3 clear; bits 61:52
 // are ignored there. An entry whose bits 2:0 are clear is not present ("if bits 2:0 are all 0"; bit 10 counts too with
 // mode-based execute control, and is clear). `split` keeps all bits of the leaf and takes LARGE away at level 1; bits 29:12 or
-// 20:12 were clear. `access_mask` is bits 2:0, `memory_type_mask` bits 5:3, `flags_mask` bits 9:8. `classify` and `follow` look at
+// 20:12 were clear. `access_mask` is bits 2:0, `memory_type_mask` bits 5:3, `flags_mask` bits 9:8, `dirty_mask` bit 9,
+// `write_mask` bit 1; `write_mark` is bit 11, which the processor ignores, and which counts as bit 1 in `classify`. `classify` and `follow` look at
 // bits 2:0, 5:3, 7, 6 in an entry for a table, and 51:12; of what `leaf` and `table` return they find nothing reserved, since the
 // walk asks for no address beyond the width and for no page that the processor lacks. `follow` is `Some` only with bits 2:0 all
 // 1, 7:3 all 0, and no bit of the address reserved, which `classify` reports as a table; `page` only with bits 5:0 of a page
@@ -231,7 +260,8 @@ unsafe impl Format for EptFormat {
         }
         // With valid bits there always is one.
         let memory_type = bits.memory_type().unwrap_or(MemoryType::Uncacheable);
-        Entry::Leaf { hpa: bits.hpa(), access: bits.access(), memory_type }
+        let access = if entry & WRITE_MARK == 0 { bits.access() } else { bits.access().union(Access::WRITE) };
+        Entry::Leaf { hpa: bits.hpa(), access, memory_type }
     }
 
     #[inline]
@@ -264,6 +294,22 @@ unsafe impl Format for EptFormat {
 
     fn flags_mask(&self) -> u64 {
         FLAGS
+    }
+
+    fn dirty_mask(&self) -> u64 {
+        DIRTY
+    }
+
+    fn write_mask(&self) -> u64 {
+        WRITE
+    }
+
+    fn write_mark(&self) -> u64 {
+        WRITE_MARK
+    }
+
+    fn log_method(&self) -> LogMethod {
+        self.log_method
     }
 
     fn access_mask(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Nested page tables as a format of the walk.
 
 use static_assertions::const_assert_eq;
-use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
+use x86_virt_core::{Access, Entry, Format, Hpa, LogMethod, MemoryType, PageSize, Unsupported};
 
 use crate::entry::{LARGE_PAT, NptEntry};
 use crate::pat::Pat;
@@ -59,6 +59,10 @@ const LARGE: u64 = 1 << 7;
 const CACHING: u64 = 3 << 3;
 /// Bits 6:5: D and A.
 const FLAGS: u64 = 3 << 5;
+/// Bit 6: D.
+const DIRTY: u64 = 1 << 6;
+/// Bit 11, which is available to software: the dirty log has taken R/W away.
+const WRITE_MARK: u64 = 1 << 11;
 /// Bit 7: PAT of a 4 KiB page.
 const SMALL_PAT: u64 = 1 << 7;
 /// What no page has in bits 7:3.
@@ -74,6 +78,7 @@ const_assert_eq!(NptEntry::new().with_writable(true).into_bits(), WRITABLE);
 const_assert_eq!(LARGE, SMALL_PAT);
 const_assert_eq!(NptEntry::new().with_pwt(true).with_pcd(true).into_bits(), CACHING);
 const_assert_eq!(NptEntry::new().with_accessed(true).with_dirty(true).into_bits(), FLAGS);
+const_assert_eq!(NptEntry::new().with_dirty(true).into_bits(), DIRTY);
 const_assert_eq!(NptEntry::new().with_page_size_or_pat(true).with_global(true).into_bits(), HIGH_RESERVED);
 const_assert_eq!(NptEntry::new().with_page_size_or_pat(true).into_bits(), SMALL_PAT);
 const_assert_eq!(NptEntry::new().with_no_execute(true).into_bits(), NO_EXECUTE);
@@ -190,7 +195,8 @@ const fn valid_small_pages(pat: Pat) -> u32 {
 // an address in bits 51:12, below which PAT (bit 12) is the only bit of a large page, and PS at levels 2 and 3. An entry for a
 // table has P, R/W, U/S and the address; bits 62:52 are available to software there. An entry whose bit 0 is clear is not present.
 // `split` moves PAT from bit 12 to bit 7 at level 1 and else keeps the leaf. `access_mask` is R/W and NX, and NX is left alone
-// where the host has none. `memory_type_mask` is PWT, PCD, and PAT where the size has it; `flags_mask` is A and D. `classify` and
+// where the host has none. `memory_type_mask` is PWT, PCD, and PAT where the size has it; `flags_mask` is A and D, `dirty_mask`
+// D, `write_mask` R/W; `write_mark` is bit 11, which is available to software, and counts as R/W in `classify`. `classify` and
 // `follow` look at bits 0, 1, 2, 63, the PAT index, PS, G at levels 4 and 5, and the address only; of what `leaf` and `table` return
 // they find nothing reserved, since the walk asks for no address beyond the width and for no page that the processor lacks.
 // `follow` is `Some` only with bits 2:0 all 1, bits 8:7, 4:3 and NX 0, and no bit of the address reserved, which `classify` reports
@@ -257,7 +263,8 @@ unsafe impl Format for NptFormat {
         };
         // It is one: that was looked at.
         let memory_type = memory_type.unwrap_or(MemoryType::Uncacheable);
-        Entry::Leaf { hpa, access: bits.access(), memory_type }
+        let access = if entry & WRITE_MARK == 0 { bits.access() } else { bits.access().union(Access::WRITE) };
+        Entry::Leaf { hpa, access, memory_type }
     }
 
     #[inline]
@@ -298,6 +305,22 @@ unsafe impl Format for NptFormat {
 
     fn flags_mask(&self) -> u64 {
         FLAGS
+    }
+
+    fn dirty_mask(&self) -> u64 {
+        DIRTY
+    }
+
+    fn write_mask(&self) -> u64 {
+        WRITABLE
+    }
+
+    fn write_mark(&self) -> u64 {
+        WRITE_MARK
+    }
+
+    fn log_method(&self) -> LogMethod {
+        LogMethod::DirtyFlags
     }
 
     fn access_mask(&self) -> u64 {

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "makes physical memory from host memory")]
 
 mod common;
+mod dirty;
 mod huge;
 mod operations;
 mod oracle;
