@@ -191,7 +191,8 @@ impl Capabilities {
         EptCapabilities::from_bits(self.raw.ept_vpid)
     }
 
-    /// The format of extended page tables for this processor, with 4 levels.
+    /// The format of extended page tables for this processor, with 4 levels; with accessed and dirty flags, and page-modification
+    /// logging, where the processor has them.
     ///
     /// # Errors
     ///
@@ -200,7 +201,13 @@ impl Capabilities {
         if self.raw.ept_vpid == 0 {
             return Err(Unsupported::Ept);
         }
-        Ok(EptFormat::new(self.ept(), self.raw.physical_address_width)?)
+        let format = EptFormat::new(self.ept(), self.raw.physical_address_width)?;
+        let has_log = self.secondary().may_be_one().contains(SecondaryControls::ENABLE_PML);
+        Ok(match self.ept().accessed_dirty() {
+            true if has_log => format.with_page_modification_log()?,
+            true => format.with_accessed_dirty()?,
+            false => format,
+        })
     }
 
     /// Bits of CR0 that are not as VMX operation requires in `value`.

@@ -207,8 +207,8 @@ impl<'s, 'm, A: Frames> VmxVcpu<'_, 's, 'm, A> {
     /// Writes the secondary controls.
     pub(crate) fn write_secondary(&mut self, secondary: SecondaryControls) {
         self.parts.secondary = secondary;
-        // SAFETY: only called to change "enable VM functions" and "EPT-violation #VE", with the structures that they make the
-        // processor use in place.
+        // SAFETY: only called to change "enable VM functions", "EPT-violation #VE" and "enable PML", with the structures that they make
+        // the processor use in place.
         unsafe { self.vmcs.put_sensitive(field::SECONDARY_CONTROLS, secondary) };
     }
 }

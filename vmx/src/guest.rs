@@ -228,7 +228,12 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     type EntryError = EntryError;
 
     fn run(&mut self) -> Result<Exit<ExitReason>, EntryError> {
-        self.enter()
+        loop {
+            let exit = self.enter()?;
+            if !self.log_exit(&exit) {
+                return Ok(exit);
+            }
+        }
     }
 
     fn gprs(&self) -> &Gprs {

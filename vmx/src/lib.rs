@@ -49,6 +49,8 @@ mod instructions;
 #[cfg(target_arch = "x86_64")]
 mod msrs;
 #[cfg(target_arch = "x86_64")]
+mod page_modification_log;
+#[cfg(target_arch = "x86_64")]
 mod root;
 #[cfg(target_arch = "x86_64")]
 mod switch;

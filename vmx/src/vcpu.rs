@@ -22,6 +22,7 @@ use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
 use crate::instructions::Outcome;
 use crate::msrs::{self, Msrs};
+use crate::page_modification_log::PageModificationLog;
 use crate::root::VmxRoot;
 use crate::setup::Controls;
 use crate::switch::Switch;
@@ -68,6 +69,8 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) dr6: u64,
     pub(crate) msr_bitmaps: MsrBitmaps<A>,
     pub(crate) io_bitmaps: IoBitmaps<A>,
+    /// `None` if the format of the space does not want it.
+    pub(crate) log: Option<PageModificationLog<A>>,
     pub(crate) primary: PrimaryControls,
     pub(crate) secondary: SecondaryControls,
     pub(crate) cache: Cache,
@@ -90,7 +93,15 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     needs_flush: bool,
 }
 
-impl<A: Frames> Parts<'_, '_, A> {
+impl<'s, 'm, A: Frames> Parts<'s, 'm, A> {
+    /// The spaces that the guest can be in.
+    pub(crate) fn spaces(&self) -> &[&'s AddressSpace<'m, EptFormat, A>] {
+        match &self.eptp_spaces {
+            Some(spaces) => spaces.spaces(),
+            None => core::slice::from_ref(&self.space),
+        }
+    }
+
     /// Nothing is known of what the processor has invalidated for.
     fn forget_generations(&mut self) {
         self.seen = 0;
@@ -134,7 +145,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     /// # Errors
     ///
     /// [`CreateError`] if the processor lacks something, or frames run out: it takes one for the VMCS, one for the MSR
-    /// bitmaps, two contiguous ones for the I/O bitmaps, and two for FPU state if that is switched.
+    /// bitmaps, two contiguous ones for the I/O bitmaps, one for page-modification logging where the processor has it, and two for
+    /// FPU state if that is switched.
     pub fn new(
         root: &'r mut VmxRoot<'_, A>,
         space: &'s AddressSpace<'m, EptFormat, A>,
@@ -160,6 +172,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             dr6: DR6_AFTER_RESET,
             msr_bitmaps: MsrBitmaps::new(frames)?,
             io_bitmaps: IoBitmaps::new(frames)?,
+            log: PageModificationLog::new(&capabilities, space.format(), frames)?,
             primary: controls.primary,
             secondary: controls.secondary,
             cache: Cache::default(),
@@ -222,6 +235,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         vmcs.put(field::PAGE_FAULT_ERROR_CODE_MATCH, PageFaultErrorCode::new());
         vmcs.put(field::CR3_TARGET_COUNT, 0);
         vmcs.put(field::GUEST_IA32_PAT, PAT_AFTER_RESET);
+        self.initialize_log();
         self.initialize_guest();
     }
 
@@ -328,6 +342,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         if !stale.tables && !stale.registers {
             return Ok(());
         }
+        self.switch_log();
+        let parts = &mut self.parts;
         // `load` has seen to it that there is one.
         let Some(vpid) = parts.vpid else { return Err(VmFail::Invalid) };
         let plan = self.translations.plan(vpid, stale, parts.vpids);
