@@ -4,8 +4,9 @@ use core::fmt;
 use core::ops::Range;
 
 use x86_virt_core::{
-    Access, AccessError, AddressSpace, Frames, Gpa, GuestMappings, GuestMemory, GuestRam, Hpa, Invalidation, MapError,
-    Mapping, MemoryType, Operation, PageSize, Translation,
+    Access, AccessError, AddressSpace, DirtyLog, DirtyPages, Frames, Gpa, GuestMappings, GuestMemory, GuestRam, Hpa,
+    Invalidation, LogError, LogMethod, MapError, Mapping, MemoryType, Operation, PageFlags, PageSize, Translation,
+    UsedPage,
 };
 
 /// Guest-physical memory: extended page tables or nested page tables, whichever the processor has.
@@ -117,6 +118,58 @@ impl<'m, A: Frames> Space<'m, A> {
     /// [`MapError`]; nothing is changed then.
     pub fn merge(&self, gpa: Range<Gpa>) -> Result<Invalidation, MapError> {
         either!(self, space => space.merge(gpa))
+    }
+
+    /// Clears accessed and dirty flags, and calls `visit` for each page that had one. See [`AddressSpace::harvest`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn harvest(
+        &self,
+        gpa: Range<Gpa>,
+        flags: PageFlags,
+        visit: impl FnMut(UsedPage),
+    ) -> Result<Invalidation, MapError> {
+        either!(self, space => space.harvest(gpa, flags, visit))
+    }
+
+    /// Starts to log which pages are written. See [`AddressSpace::start_dirty_log`].
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`]; nothing is changed then.
+    pub fn start_dirty_log(&self, log: DirtyLog<'m>) -> Result<Invalidation, LogError> {
+        either!(self, space => space.start_dirty_log(log))
+    }
+
+    /// The pages that were written since this was last called. See [`AddressSpace::collect_dirty`].
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`]; nothing is changed then.
+    pub fn collect_dirty<'b>(&self, bits: &'b mut [u64]) -> Result<(DirtyPages<'b>, Invalidation), LogError> {
+        either!(self, space => space.collect_dirty(bits))
+    }
+
+    /// Ends the log. See [`AddressSpace::stop_dirty_log`].
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NotStarted`].
+    pub fn stop_dirty_log(&self) -> Result<(), LogError> {
+        either!(self, space => space.stop_dirty_log())
+    }
+
+    /// Adds pages to the log. See [`AddressSpace::mark_dirty`].
+    pub fn mark_dirty(&self, gpa: Range<Gpa>) {
+        either!(self, space => space.mark_dirty(gpa));
+    }
+
+    /// How the log is kept. See [`AddressSpace::dirty_log_method`].
+    #[must_use]
+    pub fn dirty_log_method(&self) -> Option<LogMethod> {
+        either!(self, space => space.dirty_log_method())
     }
 
     /// How many frames the operation would take. See [`AddressSpace::frames_needed`].

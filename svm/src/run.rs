@@ -42,7 +42,14 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             };
             if exit.code != ExitCode::IRET || self.guest.nmi != NmiBlocking::Handling {
                 self.guest.nmi = self.guest.nmi.after_exit(self.guest.vmcb.read(save::RIP));
-                return Ok(Exit { kind: self.kind(exit), reason: exit });
+                let kind = self.kind(exit);
+                // A dirty log had taken the access away, and has given it back.
+                if let ExitKind::NestedFault(fault) = &kind
+                    && self.guest.space.log_fault(fault)
+                {
+                    continue;
+                }
+                return Ok(Exit { kind, reason: exit });
             }
             self.guest.nmi = NmiBlocking::Returning { rip: self.guest.vmcb.read(save::RIP) };
             self.set_intercepted(ExitCode::IRET, Wanted::No);
