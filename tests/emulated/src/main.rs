@@ -13,6 +13,7 @@ mod code;
 mod controls_vmx;
 mod coverage;
 mod debug;
+mod dirty;
 mod entry_svm;
 mod entry_vmx;
 mod events;
@@ -28,6 +29,7 @@ mod intercepts_svm;
 mod interrupts;
 mod life_cycle;
 mod memory;
+mod migration;
 mod moving;
 mod nmi;
 mod out_of_frames;
@@ -108,6 +110,12 @@ const TESTS: &[Test] = tests! {
         changes_hold_in_all_spaces: On::Only(Vendor::Intel),
         violations_are_delivered: On::Only(Vendor::Intel),
     }
+    dirty {
+        pages_are_found_once: On::Every,
+        more_than_a_log_holds: On::Every,
+        large_pages_stay: On::Every,
+        flags_are_harvested: On::Every,
+    }
     permissions {
         msr_by_direction: On::Every,
         passed_msr_keeps_its_value: On::Every,
@@ -185,6 +193,9 @@ const TESTS: &[Test] = tests! {
 const TOGETHER: &[Test] = tests! {
     moving {
         guest_goes_on_elsewhere: On::Every,
+    }
+    migration {
+        copy_is_complete: On::Every,
     }
     shootdown {
         stale_translations_are_not_used: On::Every,
