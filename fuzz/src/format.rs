@@ -93,6 +93,7 @@ fn leaf<F: Format>(format: &F, flags: u64, size: PageSize, question: &Question) 
     assert_eq!(format.classify(entry | flags, size.level()), read, "{entry:#x} after use");
     split(format, flags, size, question, (entry | flags, read));
     protect(format, entry | flags, size, question, hpa);
+    log(format, entry, size, read);
 }
 
 /// The parts of a large page together are the page.
@@ -105,6 +106,26 @@ fn split<F: Format>(format: &F, flags: u64, size: PageSize, question: &Question,
     let at = part * smaller.bytes();
     let expected = Entry::Leaf { hpa: Hpa::new(hpa.get() + at), access, memory_type };
     assert_eq!(format.classify(first + at, smaller.level()), expected, "part {part} of {entry:#x}");
+}
+
+/// A dirty log takes write access away and gives it back, and changes nothing else.
+fn log<F: Format>(format: &F, entry: u64, size: PageSize, read: Entry) {
+    let (write, mark, flags) = (format.write_mask(), format.write_mark(), format.flags_mask());
+    assert_eq!((write.count_ones(), mark.count_ones(), format.dirty_mask().count_ones()), (1, 1, 1));
+    assert_eq!(format.dirty_mask() & !flags, 0, "a flag");
+    assert_eq!((write | flags) & mark | entry & mark | write & flags, 0, "{entry:#x}: bits of their own");
+    let Entry::Leaf { hpa, access, memory_type } = read else { return };
+    assert_eq!(entry & write != 0, access.contains(Access::WRITE), "{entry:#x}");
+    if entry & write != 0 {
+        assert_eq!(format.classify(entry & !write | mark, size.level()), read, "as the caller has it");
+        let Entry::Leaf { access: less, .. } = format.classify(entry & !write, size.level()) else {
+            panic!("{entry:#x} is no page without write access")
+        };
+        let without = Entry::Leaf { hpa, access: less, memory_type };
+        assert_eq!(format.classify(entry & !write, size.level()), without);
+        assert!(!less.contains(Access::WRITE) && less.union(Access::WRITE) == access, "{entry:#x}");
+    }
+    assert_eq!(format.classify(entry | mark | write, size.level()), format.classify(entry | write, size.level()));
 }
 
 /// Other permissions change nothing else, and allow no more.

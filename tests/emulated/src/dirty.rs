@@ -126,9 +126,9 @@ pub(crate) fn pages_are_found_once(bench: &Bench) -> Outcome {
             guest.expect_dirty(&[0x21..0x22, 0x2f..0x30], "the second time")?;
             // A word that lies in two pages makes both dirty.
             guest.write_list(&[0x4_0ffe])?;
-            guest.expect_dirty(&[0x40..0x42], "of a word in two pages")?;
+            guest.expect_dirty(core::slice::from_ref(&(0x40..0x42)), "of a word in two pages")?;
             guest.space.mark_dirty(Gpa::new(0x5_0000)..Gpa::new(0x5_0001));
-            guest.expect_dirty(&[0x50..0x51], "that the host has marked")?;
+            guest.expect_dirty(core::slice::from_ref(&(0x50..0x51)), "that the host has marked")?;
             guest.write_list(&[0x6_0000])?;
             guest.space.stop_dirty_log()?;
             guest.write_list(&[0x2_0000, 0x7_0000])?;
