@@ -5,8 +5,8 @@ use core::ops::Range;
 
 use x86_virt_core::{
     Access, AccessError, AddressSpace, DirtyLog, DirtyPages, Frames, Gpa, GuestMappings, GuestMemory, GuestRam, Hpa,
-    Invalidation, LogError, LogMethod, MapError, Mapping, MemoryType, Operation, PageFlags, PageSize, Translation,
-    UsedPage,
+    Invalidation, LogError, LogMethod, MapError, Mapping, MemoryType, Mtrrs, Operation, PageAttributes, PageFlags,
+    PageSize, Translation, UsedPage,
 };
 
 /// Guest-physical memory: extended page tables or nested page tables, whichever the processor has.
@@ -100,6 +100,62 @@ impl<'m, A: Frames> Space<'m, A> {
     /// [`MapError`]; nothing is changed then.
     pub fn set_memory_type(&self, gpa: Range<Gpa>, memory_type: MemoryType) -> Result<Invalidation, MapError> {
         either!(self, space => space.set_memory_type(gpa, memory_type))
+    }
+
+    /// Gives the range these attributes. See [`AddressSpace::set_attributes`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn set_attributes(&self, gpa: Range<Gpa>, attributes: PageAttributes) -> Result<Invalidation, MapError> {
+        either!(self, space => space.set_attributes(gpa, attributes))
+    }
+
+    /// Maps the range with the memory types of the host. See [`AddressSpace::map_with_types`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn map_with_types(
+        &self,
+        gpa: Range<Gpa>,
+        ram: &GuestRam<'m>,
+        offset: u64,
+        mapping: impl Into<Mapping>,
+        mtrrs: &Mtrrs,
+    ) -> Result<(), MapError> {
+        either!(self, space => space.map_with_types(gpa, ram, offset, mapping, mtrrs))
+    }
+
+    /// Maps the range to the physical addresses from `hpa` on with the memory types of the host. See
+    /// [`AddressSpace::map_physical_with_types`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    ///
+    /// # Safety
+    ///
+    /// As [`AddressSpace::map_physical_with_types`].
+    #[expect(unsafe_code, reason = "any physical address, on the caller's word")]
+    pub unsafe fn map_physical_with_types(
+        &self,
+        gpa: Range<Gpa>,
+        hpa: Hpa,
+        mapping: impl Into<Mapping>,
+        mtrrs: &Mtrrs,
+    ) -> Result<(), MapError> {
+        // SAFETY: the caller's promise is the same.
+        either!(self, space => unsafe { space.map_physical_with_types(gpa, hpa, mapping, mtrrs) })
+    }
+
+    /// Gives the range the memory types of the host. See [`AddressSpace::set_memory_types`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn set_memory_types(&self, gpa: Range<Gpa>, mtrrs: &Mtrrs) -> Result<Invalidation, MapError> {
+        either!(self, space => space.set_memory_types(gpa, mtrrs))
     }
 
     /// Splits larger pages of the range into pages of `size`. See [`AddressSpace::split`].

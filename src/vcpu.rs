@@ -89,7 +89,9 @@ impl<'s, 'm, A: Frames> AnyVcpu<'_, 's, 'm, A> {
     pub fn set_space(&mut self, space: &'s Space<'m, A>) -> Result<(), CreateError> {
         match (self, space) {
             #[cfg(feature = "vmx")]
-            (Self::Vmx(vcpu), Space::Ept(space)) => vcpu.set_space(space),
+            (Self::Vmx(vcpu), Space::Ept(space)) => {
+                vcpu.set_space(space).map_err(x86_virt_vmx::CreateError::Controls)?
+            }
             #[cfg(feature = "svm")]
             (Self::Svm(vcpu), Space::Npt(space)) => vcpu.set_space(space).map_err(x86_virt_svm::CreateError::Load)?,
             #[cfg(all(feature = "vmx", feature = "svm"))]

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use crate::addr::PageSize;
 use crate::format::{Entry, Format};
 use crate::frame::{Frames, Reach};
-use crate::leaves::{Leaves, Update};
+use crate::leaves::{Leaves, Update, largest_page};
 use crate::span::{ENTRIES, Span};
 use crate::stock::Stock;
 use crate::table::{Blank, Node, Table, is_full, use_fewer, use_more, used, used_field};
@@ -46,12 +46,12 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         let table = self.stock.take(self.reach, level);
         let (first, count) = (span.index(level), span.entries(level));
         let (before, pages, after) = span.cut(level, leaves.level());
-        table.clear(0..first);
+        table.clear(0..first, self.format.absent());
         if !pages.is_empty() {
             let at = pages.index(level);
             fill_blank(&table, at..at + pages.entries(level), leaves.entry(level, pages.start()));
         }
-        table.clear(first + count..ENTRIES);
+        table.clear(first + count..ENTRIES, self.format.absent());
         for piece in before.pieces(level).chain(after.pieces(level)) {
             let entry = self.build(level - 1, piece, leaves);
             table.slot(piece.index(level)).store(entry, Ordering::Release);
@@ -64,7 +64,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         let level = table.level();
         if level == 1 {
             let (first, count) = (span.index(1), span.entries(1));
-            table.clear(first..first + count);
+            table.clear(first..first + count, self.format.absent());
             return count;
         }
         let mut removed = 0;
@@ -74,7 +74,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             let (next, entry) = match table.node(&self.format, self.reach, index) {
                 Node::Absent | Node::Invalid(_) => continue,
                 Node::Leaf(_) if is_whole => {
-                    table.slot(index).store(0, Ordering::Release);
+                    table.slot(index).store(self.format.absent(), Ordering::Release);
                     removed += 1;
                     continue;
                 }
@@ -85,7 +85,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             if gone < used(entry) {
                 use_fewer(table.slot(index), gone);
             } else {
-                table.slot(index).store(0, Ordering::Release);
+                table.slot(index).store(self.format.absent(), Ordering::Release);
                 self.put_by(next);
                 removed += 1;
             }
@@ -150,11 +150,14 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
             return None;
         };
         let level = table.level() + 1;
-        let size = PageSize::of_level(level).filter(|size| *size <= self.format.largest_page())?;
+        let attributes = self.format.attributes(first);
+        let largest = self.format.largest_page().min(largest_page(attributes));
+        let size = PageSize::of_level(level).filter(|size| *size <= largest)?;
         if !hpa.is_aligned(size) {
             return None;
         }
-        let page = self.format.leaf(hpa, size, access, memory_type).ok()?;
+        let page =
+            self.format.leaf(hpa, size, access, memory_type).ok()? | self.format.attribute_bits(attributes).ok()?;
         if self.format.split(page, level) != first {
             return None;
         }

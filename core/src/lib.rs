@@ -30,6 +30,7 @@ mod guest_paging;
 mod harvest;
 #[cfg(target_arch = "x86_64")]
 mod host;
+mod host_types;
 mod instruction;
 mod invalidation;
 mod io;
@@ -40,6 +41,7 @@ mod mapped_range;
 mod mapping;
 mod mtrr;
 mod operation;
+mod page_attributes;
 mod paging_level;
 mod permission;
 mod pin;
@@ -98,6 +100,7 @@ pub use mtrr::{
     UniformRanges,
 };
 pub use operation::Operation;
+pub use page_attributes::PageAttributes;
 pub use paging_level::PagingLevel;
 pub use permission::{MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, SwitchedMsr};
 pub use pin::CpuPin;

@@ -9,12 +9,14 @@ use crate::format::{Entry, Format};
 use crate::frame::Frames;
 use crate::map_error::MapError;
 use crate::mapping::MemoryType;
+use crate::page_attributes::PageAttributes;
 use crate::space::AddressSpace;
 
-/// Guest-physical addresses that are mapped one after the other, in pages of one size, with the same access and memory type.
+/// Guest-physical addresses that are mapped one after the other, in pages of one size, with the same access, memory type and
+/// attributes.
 ///
 /// ```
-/// use x86_virt_core::{Access, Gpa, Hpa, MappedRange, MemoryType, PageSize};
+/// use x86_virt_core::{Access, Gpa, Hpa, MappedRange, MemoryType, PageAttributes, PageSize};
 ///
 /// let range = MappedRange {
 ///     gpa: Gpa::new(0)..Gpa::new(0x20_0000),
@@ -22,6 +24,7 @@ use crate::space::AddressSpace;
 ///     size: PageSize::Size2M,
 ///     access: Access::ALL,
 ///     memory_type: MemoryType::WriteBack,
+///     attributes: PageAttributes::NONE,
 /// };
 /// assert_eq!(range.to_string(), "0x0000000000000000..0x0000000000200000 -> 0x0000000100000000 rwx WB 2M");
 /// ```
@@ -37,6 +40,8 @@ pub struct MappedRange {
     pub access: Access,
     /// The memory type of the mapping.
     pub memory_type: MemoryType,
+    /// What the pages have besides.
+    pub attributes: PageAttributes,
 }
 
 impl fmt::Display for MappedRange {
@@ -46,8 +51,9 @@ impl fmt::Display for MappedRange {
             PageSize::Size2M => "2M",
             PageSize::Size1G => "1G",
         };
-        let Self { gpa, hpa, access, memory_type, .. } = self;
-        write!(f, "{:#018x}..{:#018x} -> {hpa:#018x} {access} {memory_type} {size}", gpa.start, gpa.end)
+        let Self { gpa, hpa, access, memory_type, attributes, .. } = self;
+        write!(f, "{:#018x}..{:#018x} -> {hpa:#018x} {access} {memory_type} {size}", gpa.start, gpa.end)?;
+        if attributes.is_empty() { Ok(()) } else { write!(f, " {attributes}") }
     }
 }
 
@@ -115,7 +121,8 @@ impl<'f, F: Format> Collector<'f, F> {
         let page = match (self.format.classify(entry, level), PageSize::of_level(level)) {
             (Entry::Leaf { hpa, access, memory_type }, Some(size)) => {
                 let hpa = Hpa::new(hpa.get() | gpa.start.page_offset(size));
-                Ok(MappedRange { gpa, hpa, size, access, memory_type })
+                let attributes = self.format.attributes(entry);
+                Ok(MappedRange { gpa, hpa, size, access, memory_type, attributes })
             }
             _ => Err(MapError::InvalidEntry { gpa: gpa.start, level, entry }),
         };
@@ -129,7 +136,8 @@ impl<'f, F: Format> Collector<'f, F> {
         let bytes = range.gpa.end.get() - range.gpa.start.get();
         let goes_on = page.gpa.start == range.gpa.end
             && Some(page.hpa) == range.hpa.checked_add(bytes)
-            && (page.size, page.access, page.memory_type) == (range.size, range.access, range.memory_type);
+            && (page.size, page.access, page.memory_type, page.attributes)
+                == (range.size, range.access, range.memory_type, range.attributes);
         if !goes_on {
             return ControlFlow::Break(());
         }

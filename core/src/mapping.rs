@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::access::Access;
 use crate::addr::{Hpa, PageSize};
+use crate::page_attributes::PageAttributes;
 
 /// A memory type, with the encoding that MTRRs, the PAT and extended page tables share.
 ///
@@ -101,6 +102,8 @@ pub struct Mapping {
     pub access: Access,
     /// The memory type, which the processor combines with what the guest's own paging says.
     pub memory_type: MemoryType,
+    /// What the pages have besides.
+    pub attributes: PageAttributes,
     /// The largest page that may be used.
     pub largest: PageSize,
     /// The smallest page that may be used. A range that needs a smaller one is refused.
@@ -112,13 +115,25 @@ impl Mapping {
     #[must_use]
     #[inline]
     pub const fn new(access: Access) -> Self {
-        Self { access, memory_type: MemoryType::WriteBack, largest: PageSize::Size1G, smallest: PageSize::Size4K }
+        Self {
+            access,
+            memory_type: MemoryType::WriteBack,
+            attributes: PageAttributes::NONE,
+            largest: PageSize::Size1G,
+            smallest: PageSize::Size4K,
+        }
     }
 
     /// The same with this memory type.
     #[must_use]
     pub const fn memory_type(self, memory_type: MemoryType) -> Self {
         Self { memory_type, ..self }
+    }
+
+    /// The same with these attributes.
+    #[must_use]
+    pub const fn attributes(self, attributes: PageAttributes) -> Self {
+        Self { attributes, ..self }
     }
 
     /// The same with no page larger than `largest`.
@@ -145,13 +160,14 @@ impl From<Access> for Mapping {
 /// What a guest-physical address is mapped to.
 ///
 /// ```
-/// use x86_virt_core::{Access, Hpa, MemoryType, PageSize, Translation};
+/// use x86_virt_core::{Access, Hpa, MemoryType, PageAttributes, PageSize, Translation};
 ///
 /// let translation = Translation {
 ///     hpa: Hpa::new(0x1f00_0123),
 ///     size: PageSize::Size4K,
 ///     access: Access::RW,
 ///     memory_type: MemoryType::WriteBack,
+///     attributes: PageAttributes::NONE,
 /// };
 /// assert_eq!(translation.to_string(), "0x1f000123 rw- WB (4 KiB page)");
 /// ```
@@ -166,11 +182,14 @@ pub struct Translation {
     pub access: Access,
     /// The memory type of the mapping.
     pub memory_type: MemoryType,
+    /// What the page has besides.
+    pub attributes: PageAttributes,
 }
 
 impl fmt::Display for Translation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} ({} page)", self.hpa, self.access, self.memory_type, self.size)
+        write!(f, "{} {} {} ({} page)", self.hpa, self.access, self.memory_type, self.size)?;
+        if self.attributes.is_empty() { Ok(()) } else { write!(f, " {}", self.attributes) }
     }
 }
 

@@ -41,8 +41,8 @@ pub struct RawMtrrs {
 /// The memory-type range registers of a processor: what memory type each physical address of the host has.
 ///
 /// The processor ignores them for what a guest reaches through extended page tables, which say the memory type themselves,
-/// so a hypervisor copies it from here: [`parts`](Self::parts) cuts a mapping where the type changes, so that each part has
-/// one, and no large page has two. Nested paging of AMD combines the MTRRs with what the tables say, and there, too, no
+/// so a hypervisor copies it from here: [`map_with_types`](crate::AddressSpace::map_with_types) gives each part of a mapping
+/// its type, so that no large page has two; [`parts`](Self::parts) says where the type changes. Nested paging of AMD combines the MTRRs with what the tables say, and there, too, no
 /// large page may have two types.
 ///
 /// System-management ranges (SMRR) are left out: outside of system-management mode nothing reaches that memory. So are

@@ -2,6 +2,7 @@
 
 use crate::addr::{Hpa, PageSize};
 use crate::mapping::Mapping;
+use crate::page_attributes::PageAttributes;
 
 /// A change of a range of an address space, to ask [how many frames it needs](crate::AddressSpace::frames_needed).
 ///
@@ -36,6 +37,11 @@ pub enum Operation {
     Protect,
     /// [`set_memory_type`](crate::AddressSpace::set_memory_type).
     SetMemoryType,
+    /// [`set_attributes`](crate::AddressSpace::set_attributes).
+    SetAttributes {
+        /// Which.
+        attributes: PageAttributes,
+    },
     /// [`split`](crate::AddressSpace::split).
     Split {
         /// To what.

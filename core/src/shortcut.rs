@@ -77,7 +77,7 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         let Some(page) = page_number(gpa) else { return false };
         let Some(middle) = self.high(page >> 18).and_then(|high| self.below(high, 3, page >> 9)) else { return false };
         let Some(slot) = self.below(middle, 2, page) else { return false };
-        if slot.load(Ordering::Relaxed) != 0 {
+        if slot.load(Ordering::Relaxed) != self.format.absent() {
             return false;
         }
         slot.store(leaf, Ordering::Relaxed);
@@ -97,7 +97,7 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         let leaf = self.leaf(hpa, mapping)?;
         let high = self.high(page >> 18)?;
         let middle = self.below(high, 3, page >> 9)?;
-        (middle.load(Ordering::Relaxed) == 0).then_some((leaf, high, middle))
+        (middle.load(Ordering::Relaxed) == self.format.absent()).then_some((leaf, high, middle))
     }
 
     /// What `gpa` is mapped to, if that is a page of 4 KiB as most are.
@@ -116,8 +116,9 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         if hpa.get() & self.not_host != 0 || mapping.smallest != PageSize::Size4K {
             return None;
         }
-        let leaf = self.format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type);
-        leaf.ok().map(|leaf| leaf | hpa.get())
+        let leaf = self.format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type).ok()?;
+        let attributes = self.format.attribute_bits(mapping.attributes).ok()?;
+        Some(leaf | attributes | hpa.get())
     }
 
     /// The entry of level 3 at `index`, if that is below 512.

@@ -14,7 +14,9 @@ use crate::invalidation::Invalidation;
 use crate::map_error::MapError;
 use crate::mapped_range::{Dump, Ranges};
 use crate::mapping::{Mapping, MemoryType, Translation};
+use crate::mtrr::Mtrrs;
 use crate::operation::Operation;
+use crate::page_attributes::PageAttributes;
 use crate::ram::GuestRam;
 use crate::space_edit::SpaceEdit;
 use crate::space_log::Logging;
@@ -120,8 +122,8 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         // SAFETY: the frame is ours from here on, and all entries are written before anyone else sees it.
         let table = unsafe { Table::new(Reach::new(&frames), root, format.levels()) };
         // SAFETY: it was just allocated.
-        unsafe { Blank::fresh(table) }.clear(0..ENTRIES);
-        let stock = Mutex::new(Stock::with_root());
+        unsafe { Blank::fresh(table) }.clear(0..ENTRIES, format.absent());
+        let stock = Mutex::new(Stock::with_root(format.absent()));
         Ok(Self {
             format,
             frames,
@@ -184,7 +186,48 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         unsafe { self.edit().map_physical(gpa, hpa, mapping) }
     }
 
-    /// Makes the range, which is mapped, point to `ram` from `offset` on, with the same access and memory type.
+    /// Maps the range as [`map`](Self::map) does, each part with the memory type that `mtrrs` give the physical memory there, in place
+    /// of that of `mapping`. No large page has two types.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then. A type that the entry format does not have is [`MapError::Unsupported`].
+    ///
+    /// Intel SDM vol. 3, section 13.11.4.1, "MTRR Precedences"; AMD APM vol. 2, section 7.7.2, "MTRRs".
+    pub fn map_with_types(
+        &self,
+        gpa: Range<Gpa>,
+        ram: &GuestRam<'m>,
+        offset: u64,
+        mapping: impl Into<Mapping>,
+        mtrrs: &Mtrrs,
+    ) -> Result<(), MapError> {
+        self.edit_once().map_with_types(gpa, ram, offset, mapping, mtrrs)
+    }
+
+    /// Maps the range as [`map_physical`](Self::map_physical) does, with memory types as [`map_with_types`](Self::map_with_types).
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    ///
+    /// # Safety
+    ///
+    /// As [`map_physical`](Self::map_physical), with the types that `mtrrs` say.
+    #[expect(unsafe_code, reason = "any physical address, on the caller's word")]
+    pub unsafe fn map_physical_with_types(
+        &self,
+        gpa: Range<Gpa>,
+        hpa: Hpa,
+        mapping: impl Into<Mapping>,
+        mtrrs: &Mtrrs,
+    ) -> Result<(), MapError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.edit_once().map_physical_with_types(gpa, hpa, mapping, mtrrs) }
+    }
+
+    /// Makes the range, which is mapped, point to `ram` from `offset` on, with the same access, memory type and
+    /// attributes.
     ///
     /// Each page changes by one store, so that the guest finds it at the old place or at the new one. Accessed and dirty flags
     /// stay. Large pages are split that are partly in the range, or that the new addresses are out of phase for.
@@ -243,6 +286,26 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         self.edit_once().set_memory_type(gpa, memory_type)
     }
 
+    /// Gives each page of the range the memory type that `mtrrs` give the physical memory there. Large pages are split where the type
+    /// changes.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then. A page of the range that is not mapped is [`MapError::NotMapped`], and a type that the
+    /// entry format does not have is [`MapError::Unsupported`].
+    pub fn set_memory_types(&self, gpa: Range<Gpa>, mtrrs: &Mtrrs) -> Result<Invalidation, MapError> {
+        self.edit_once().set_memory_types(gpa, mtrrs)
+    }
+
+    /// Gives the range `attributes`, and no others. Large pages are split that are partly in the range, or that cannot have them.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then. A page of the range that is not mapped is [`MapError::NotMapped`].
+    pub fn set_attributes(&self, gpa: Range<Gpa>, attributes: PageAttributes) -> Result<Invalidation, MapError> {
+        self.edit_once().set_attributes(gpa, attributes)
+    }
+
     /// Splits the pages of the range that are larger than `size` to pages of `size`; others stay. What is mapped stays the same.
     ///
     /// # Errors
@@ -254,7 +317,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     }
 
     /// Makes large pages of the tables inside the range whose 512 entries map adjacent memory, aligned to the larger size, with
-    /// the same access and memory type. What is mapped stays the same; what is not mapped is left out.
+    /// the same access, memory type and attributes. What is mapped stays the same; what is not mapped is left out.
     ///
     /// A merged page counts as accessed, or as dirty, if one of its parts was. The table goes where that of an
     /// [`unmap`](Self::unmap) goes: until a processor that is inside the guest has invalidated, it may use any other mapping of
@@ -283,7 +346,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         self.edit_once().lookup(gpa)
     }
 
-    /// What is mapped, in ascending order, each item as long as size, access, memory type and adjacency allow. An invalid entry
+    /// What is mapped, in ascending order, each item as long as size, access, memory type, attributes and adjacency allow. An invalid entry
     /// is an item too, [`MapError::InvalidEntry`].
     ///
     /// The space is locked for each item anew, so that it may be changed meanwhile.

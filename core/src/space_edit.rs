@@ -13,7 +13,9 @@ use crate::leaves::Update;
 use crate::map_error::MapError;
 use crate::mapped_range::MappedRange;
 use crate::mapping::{Mapping, MemoryType, Translation};
+use crate::mtrr::Mtrrs;
 use crate::operation::Operation;
+use crate::page_attributes::PageAttributes;
 use crate::ram::GuestRam;
 use crate::shortcut::Shortcut;
 use crate::space::AddressSpace;
@@ -120,6 +122,45 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
         mapped
     }
 
+    /// See [`AddressSpace::map_with_types`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn map_with_types(
+        &mut self,
+        gpa: Range<Gpa>,
+        ram: &GuestRam<'m>,
+        offset: u64,
+        mapping: impl Into<Mapping>,
+        mtrrs: &Mtrrs,
+    ) -> Result<(), MapError> {
+        let span = self.tree().span(&gpa)?;
+        let part = ram.slice(offset, span.bytes())?;
+        self.map_types_to(span, part.hpa(), mapping.into(), mtrrs)
+    }
+
+    /// See [`AddressSpace::map_physical_with_types`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    ///
+    /// # Safety
+    ///
+    /// As [`AddressSpace::map_physical`].
+    #[expect(unsafe_code, reason = "any physical address, on the caller's word")]
+    pub unsafe fn map_physical_with_types(
+        &mut self,
+        gpa: Range<Gpa>,
+        hpa: Hpa,
+        mapping: impl Into<Mapping>,
+        mtrrs: &Mtrrs,
+    ) -> Result<(), MapError> {
+        let span = self.tree().span(&gpa)?;
+        self.map_types_to(span, hpa, mapping.into(), mtrrs)
+    }
+
     /// See [`AddressSpace::remap`].
     ///
     /// # Errors
@@ -175,6 +216,29 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
     pub fn set_memory_type(&mut self, gpa: Range<Gpa>, memory_type: MemoryType) -> Result<Invalidation, MapError> {
         let span = self.tree().span(&gpa)?;
         let update = Update::memory_type(self.space.format(), memory_type)?;
+        self.change(span, &Work::Update(update))
+    }
+
+    /// See [`AddressSpace::set_memory_types`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn set_memory_types(&mut self, gpa: Range<Gpa>, mtrrs: &Mtrrs) -> Result<Invalidation, MapError> {
+        let tree = self.tree();
+        tree.set_host_types(&mut self.stock, tree.span(&gpa)?, mtrrs)?;
+        self.space.log_typed();
+        Ok(self.space.invalidation())
+    }
+
+    /// See [`AddressSpace::set_attributes`].
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; nothing is changed then.
+    pub fn set_attributes(&mut self, gpa: Range<Gpa>, attributes: PageAttributes) -> Result<Invalidation, MapError> {
+        let span = self.tree().span(&gpa)?;
+        let update = Update::attributes(self.space.format(), attributes)?;
         self.change(span, &Work::Update(update))
     }
 
@@ -236,6 +300,12 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
     /// The first range that is mapped at `gpa` or above it, or the error for an invalid entry; and where it ends.
     pub(crate) fn range_from(&self, gpa: Gpa) -> Option<(Result<MappedRange, MapError>, Gpa)> {
         self.tree().range_from(gpa)
+    }
+
+    fn map_types_to(&mut self, span: Span, hpa: Hpa, mapping: Mapping, mtrrs: &Mtrrs) -> Result<(), MapError> {
+        let mapped = self.tree().map_host_types(&mut self.stock, span, hpa, mapping, mtrrs);
+        self.find_shortcut();
+        mapped.inspect(|()| self.space.log_typed())
     }
 
     fn remap_to(&mut self, span: Span, hpa: Hpa) -> Result<Invalidation, MapError> {

@@ -130,7 +130,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         log.check(log.words_given())?;
         let best = self.format().log_method();
         let method = log.wanted_method().unwrap_or(best);
-        if method > best {
+        if method > best || method == LogMethod::WriteProtection && !self.format().can_write_protect() {
             return Err(LogError::Unsupported { method });
         }
         if self.logging.method().is_some() {
@@ -280,12 +280,20 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         }
     }
 
+    /// Takes note of pages that were made, and maybe split, with types of their own, by whoever has locked the space.
+    pub(crate) fn log_typed(&self) {
+        if self.logging.method().is_some() {
+            self.logging.may_straddle.store(true, Ordering::Relaxed);
+            self.log_missed();
+        }
+    }
+
     #[cold]
     fn log_change_by(&self, method: LogMethod, span: Span, work: &Work) {
         let is_lost = match work {
             Work::Unmap | Work::Update(Update::Address { .. }) => true,
             // Maybe the write access by which the page is known to be dirty.
-            Work::Update(Update::Bits(_)) => method == LogMethod::WriteProtection,
+            Work::Update(Update::Bits { .. }) => method == LogMethod::WriteProtection,
             Work::Map(_) | Work::Update(Update::Size(_)) | Work::Merge => false,
         };
         if matches!(work, Work::Map(_) | Work::Merge) {

@@ -10,6 +10,9 @@ use crate::table::{Blank, Table};
 /// Levels of tables that can be spare: all but the root's, which is 5 at most.
 const SPARE_LEVELS: usize = 4;
 
+/// Bits 51:12, where frames have their address.
+const LINK: u64 = 0x000f_ffff_ffff_f000;
+
 /// How many tables of each level an operation will take; index 0 is level 1.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Needs([usize; SPARE_LEVELS]);
@@ -21,6 +24,13 @@ impl Needs {
         }
     }
 
+    /// Takes back what was added.
+    pub(crate) fn remove(&mut self, level: u8, count: usize) {
+        if let Some(need) = self.0.get_mut(usize::from(level) - 1) {
+            *need = need.saturating_sub(count);
+        }
+    }
+
     fn is_none(&self) -> bool {
         self.0 == [0; SPARE_LEVELS]
     }
@@ -28,8 +38,8 @@ impl Needs {
 
 /// Frames that are linked through their own first entries.
 ///
-/// A link is a multiple of 4096, so a processor that still walks the frame takes it for an entry that maps nothing
-/// (contract of [`Format`](crate::Format)).
+/// A link is a multiple of 4096 with the upper bits of an absent entry, so a processor that still walks the frame takes it for an
+/// entry that maps nothing (contract of [`Format`](crate::Format)).
 #[derive(Clone, Copy, Default, Debug)]
 struct List {
     /// Meaningless while `count` is 0.
@@ -39,8 +49,8 @@ struct List {
 
 impl List {
     #[inline]
-    fn push(&mut self, table: Table<'_>) {
-        table.slot(0).store(self.head.get(), Ordering::Relaxed);
+    fn push(&mut self, table: Table<'_>, absent: u64) {
+        table.slot(0).store(self.head.get() | absent, Ordering::Relaxed);
         self.head = table.hpa();
         self.count += 1;
     }
@@ -56,7 +66,7 @@ impl List {
         // SAFETY: the caller promises that the frame is owned. `Stock` hands it out to be written before it is linked, or frees it.
         let table = unsafe { Table::new(reach, self.head, level) };
         // Bits 11 to 0 are no part of the link: a processor may have been about to set accessed and dirty flags there.
-        self.head = Hpa::new(table.slot(0).load(Ordering::Relaxed)).align_down(PageSize::Size4K);
+        self.head = Hpa::new(table.slot(0).load(Ordering::Relaxed) & LINK);
         Some(table)
     }
 }
@@ -79,12 +89,14 @@ pub(crate) struct Stock {
     spare: [List; SPARE_LEVELS],
     fresh: List,
     tables: usize,
+    /// What [`Format::absent`](crate::Format::absent) says.
+    absent: u64,
 }
 
 impl Stock {
     /// A stock for a space that has a root, and nothing else.
-    pub(crate) fn with_root() -> Self {
-        Self { tables: 1, ..Self::default() }
+    pub(crate) fn with_root(absent: u64) -> Self {
+        Self { tables: 1, absent, ..Self::default() }
     }
 
     /// How many tables are in the tree, the root included.
@@ -158,7 +170,7 @@ impl Stock {
                 }
             };
             // SAFETY: the frame is ours from here on, and in no tree.
-            self.fresh.push(unsafe { Table::new(reach, hpa, 1) });
+            self.fresh.push(unsafe { Table::new(reach, hpa, 1) }, self.absent);
         }
         Ok(())
     }
@@ -187,19 +199,20 @@ impl Stock {
     pub(crate) fn put_by(&mut self, table: Table<'_>) {
         self.tables -= 1;
         if let Some(list) = self.spare.get_mut(usize::from(table.level()) - 1) {
-            list.push(table);
+            list.push(table, self.absent);
         }
     }
 
     /// Puts by the tables of level 1 which `slots` refer to, as `table_of` says, and to which no entry of a tree refers any more.
     #[inline]
     pub(crate) fn put_by_all<'s>(&mut self, slots: &[AtomicU64], table_of: impl Fn(&AtomicU64) -> Option<Table<'s>>) {
+        let absent = self.absent;
         let [lowest, ..] = &mut self.spare;
         // A copy stays in registers.
         let (mut head, mut count) = (lowest.head, 0);
         for slot in slots {
             if let Some(table) = table_of(slot) {
-                table.slot(0).store(head.get(), Ordering::Relaxed);
+                table.slot(0).store(head.get() | absent, Ordering::Relaxed);
                 head = table.hpa();
                 count += 1;
             }

@@ -243,10 +243,10 @@ impl<'s> Table<'s> {
         store_each::<STEP>(self.slots(indices), entry, |slot, entry| slot.store(entry, Ordering::Relaxed));
     }
 
-    /// Stores no entries at these indices.
+    /// Stores no entries at these indices: `absent`.
     #[inline]
-    pub(crate) fn clear(self, indices: Range<usize>) {
-        self.fill::<0>(indices, 0);
+    pub(crate) fn clear(self, indices: Range<usize>, absent: u64) {
+        self.fill::<0>(indices, absent);
     }
 }
 
@@ -305,12 +305,12 @@ impl<'s> Blank<'s> {
         store_each::<STEP>(self.table.slots(indices), entry, |slot, entry| unsafe { slot.as_ptr().write(entry) });
     }
 
-    /// Stores no entries at these indices.
+    /// Stores no entries at these indices: `absent`.
     #[inline]
     #[expect(unsafe_code, reason = "plain stores, which the compiler may widen")]
-    pub(crate) fn clear(&self, indices: Range<usize>) {
-        if !self.is_fresh {
-            return self.table.clear(indices);
+    pub(crate) fn clear(&self, indices: Range<usize>, absent: u64) {
+        if !self.is_fresh || absent != 0 {
+            return self.table.clear(indices, absent);
         }
         for slot in self.table.slots(indices) {
             // SAFETY: as in `fill`.

@@ -84,7 +84,8 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
             }
             Operation::Unmap => Work::Unmap,
             // What is written does not matter.
-            Operation::Protect | Operation::SetMemoryType => Work::Update(Update::Bits([(0, 0); 3])),
+            Operation::Protect | Operation::SetMemoryType => Work::Update(Update::bits([(0, 0); 3])),
+            Operation::SetAttributes { attributes } => Work::Update(Update::attributes(&self.format, attributes)?),
             Operation::Split { size } => Work::split(span, size)?,
             Operation::Merge => Work::Merge,
             Operation::StartDirtyLog { largest } => return self.split_needs(span, largest),
@@ -103,7 +104,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
         leaf: u64,
     ) -> Result<(), MapError> {
         let table = stock.take_one(self.reach, self.rules())?;
-        table.clear(0..ENTRIES);
+        table.clear(0..ENTRIES, self.format.absent());
         table.slot(index(gpa, 1)).store(leaf, Ordering::Relaxed);
         // Release: whoever sees the entry sees the table.
         let entry = self.format.table(table.hpa()) | used_field(1);

@@ -9,6 +9,7 @@ use crate::format::{Entry, Format};
 use crate::frame::{Frames, Reach};
 use crate::map_error::MapError;
 use crate::mapping::{MemoryType, Translation};
+use crate::page_attributes::PageAttributes;
 use crate::span::{ENTRIES, Span, index, shift};
 use crate::table::{Node, Table};
 
@@ -34,12 +35,12 @@ pub(crate) fn lookup<F: Format, A: Frames>(
     }
 }
 
-/// Where `gpa` is in the page at `hpa`.
+/// Where `gpa` is in the page at `hpa`, which has no attributes.
 #[inline(always)]
 pub(crate) fn in_page(gpa: Gpa, hpa: Hpa, size: PageSize, access: Access, memory_type: MemoryType) -> Translation {
     // The address of a page is a multiple of its size.
     let hpa = Hpa::new(hpa.get() | gpa.page_offset(size));
-    Translation { hpa, size, access, memory_type }
+    Translation { hpa, size, access, memory_type, attributes: PageAttributes::NONE }
 }
 
 /// What `gpa` is mapped to, if `entry` of `level`, which translates it, is a leaf.
@@ -48,7 +49,7 @@ pub(crate) fn translation<F: Format>(format: &F, entry: u64, level: u8, gpa: Gpa
         return None;
     };
     let size = PageSize::of_level(level)?;
-    Some(in_page(gpa, hpa, size, access, memory_type))
+    Some(Translation { attributes: format.attributes(entry), ..in_page(gpa, hpa, size, access, memory_type) })
 }
 
 /// A low table that covers all of `span`, the lowest that few bits of the entries lead to, and the table and index of the entry that refers to it.

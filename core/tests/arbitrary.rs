@@ -12,9 +12,9 @@ use x86_virt_core::{
     Access, AccessError, AddressSize, ControlRegister, ControlRegisterAccess, CpuState, Cr0, Cr4, DescriptorTable,
     DonateError, Efer, Entry, Event, Exception, Exit, ExitKind, FpuPolicy, Gpa, Gpr, Gprs, GuestRamError, Gva, Hpa,
     InjectError, Instruction, Intercepts, Interruptibility, Io, IoDirection, IoError, IoSize, MapError, Mapping,
-    MemoryType, MsrAccess, MsrRangeError, NestedFault, NestedFaultCause, OutOfFrames, PageSize, PagingLevel,
-    Permission, Register, RegisterAccess, RegisterOperand, Rflags, Segment, SegmentAccessRights, SegmentRegister,
-    SkipError, StateError, StringIo, StringOperand, SwitchedMsr, Translation, Unsupported, VcpuConfig,
+    MemoryType, MsrAccess, MsrRangeError, NestedFault, NestedFaultCause, OutOfFrames, PageAttributes, PageSize,
+    PagingLevel, Permission, Register, RegisterAccess, RegisterOperand, Rflags, Segment, SegmentAccessRights,
+    SegmentRegister, SkipError, StateError, StringIo, StringOperand, SwitchedMsr, Translation, Unsupported, VcpuConfig,
 };
 
 /// Makes a value of each type from the bytes, and formats it.
@@ -28,13 +28,14 @@ fn make<T: for<'a> Arbitrary<'a> + Debug>(bytes: &[u8]) -> String {
     format!("{:?}", T::arbitrary(&mut Unstructured::new(bytes)).unwrap())
 }
 
-fn make_all(bytes: &[u8]) -> [String; 56] {
+fn make_all(bytes: &[u8]) -> [String; 57] {
     make_each! {
         bytes;
         Access, AccessError, AddressSize, ControlRegister, ControlRegisterAccess, CpuState, Cr0, Cr4, DescriptorTable,
         DonateError, Efer, Entry, Event, Exception, Exit<u32>, ExitKind, FpuPolicy, Gpa, Gpr, Gprs, GuestRamError, Gva,
         Hpa, InjectError, Instruction, Intercepts, Interruptibility, Io, IoDirection, IoError, IoSize, MapError,
-        Mapping, MemoryType, MsrAccess, MsrRangeError, NestedFault, NestedFaultCause, Osxsave, OutOfFrames, PageSize, PagingLevel,
+        Mapping, MemoryType, MsrAccess, MsrRangeError, NestedFault, NestedFaultCause, Osxsave, OutOfFrames,
+        PageAttributes, PageSize, PagingLevel,
         Permission, RegisterAccess, RegisterOperand, Rflags, Segment, SegmentAccessRights, SegmentRegister, SkipError,
         StateError, StringIo, StringOperand, SwitchedMsr, Translation, Unsupported,
     }

@@ -15,18 +15,39 @@ impl<'a> Arbitrary<'a> for EptFormat {
         let width = bytes.int_in_range(32..=52)?;
         let format = Self::new(EptCapabilities::from_bits(any | NEEDED.into_bits()), width)
             .map_err(|_| x86_virt_core::arbitrary::Error::IncorrectFormat)?;
-        let format = if bytes.arbitrary()? { format.with_five_levels().unwrap_or(format) } else { format };
-        let format = if bytes.arbitrary()? { format.with_accessed_dirty().unwrap_or(format) } else { format };
-        Ok(if bytes.arbitrary()? { format.with_page_modification_log().unwrap_or(format) } else { format })
+        let mut format = format.with_controls(bytes.arbitrary()?);
+        for with in [
+            Self::with_five_levels,
+            Self::with_accessed_dirty,
+            Self::with_page_modification_log,
+            Self::with_mode_based_execute,
+            Self::with_supervisor_shadow_stack,
+            Self::with_paging_write,
+            Self::with_guest_paging_verification,
+            Self::with_sub_page_write,
+            Self::with_suppress_ve,
+            Self::with_absent_suppress_ve,
+        ] {
+            if bytes.arbitrary()? {
+                format = with(format).unwrap_or(format);
+            }
+        }
+        Ok(format)
     }
 }
 
 impl<'a> Arbitrary<'a> for EptUnsupported {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
-        Ok(match bytes.int_in_range(0..=3)? {
+        Ok(match bytes.int_in_range(0..=9)? {
             0 => Self::PageWalkLength { length: bytes.arbitrary()? },
             1 => Self::WriteBackTables,
             2 => Self::AccessedDirty,
+            3 => Self::SupervisorShadowStack,
+            4 => Self::ModeBasedExecute,
+            5 => Self::ViolationVe,
+            6 => Self::SubPageWrite,
+            7 => Self::PagingWrite,
+            8 => Self::GuestPagingVerification,
             _ => Self::AddressWidth { width: bytes.arbitrary()? },
         })
     }
@@ -52,18 +73,19 @@ mod tests {
 
     use super::{EptFormat, EptUnsupported, SppVector, SubPage};
     use crate::{
-        EptCapabilities, EptEntry, EptMisconfiguration, EptRules, Eptp, HlatEntry, Hlatp, InvalidEptp, SppEntry, Spptp,
+        EptCapabilities, EptControls, EptEntry, EptMisconfiguration, EptRules, Eptp, HlatEntry, Hlatp, InvalidEptp,
+        SppEntry, Spptp,
     };
 
     /// Makes one of each from the bytes, and formats it.
-    fn make_all(bytes: &[u8]) -> [String; 14] {
+    fn make_all(bytes: &[u8]) -> [String; 15] {
         macro_rules! make {
             ($($value:ident)*) => {
                 [$(format!("{:?}", $value::arbitrary(&mut Unstructured::new(bytes)).unwrap())),*]
             };
         }
         make! {
-            EptCapabilities EptEntry EptFormat EptMisconfiguration EptRules EptUnsupported Eptp HlatEntry Hlatp
+            EptCapabilities EptControls EptEntry EptFormat EptMisconfiguration EptRules EptUnsupported Eptp HlatEntry Hlatp
             InvalidEptp SppEntry SppVector Spptp SubPage
         }
     }

@@ -1,7 +1,7 @@
 //! An entry of an extended page table.
 
 use x86_virt_core::register;
-use x86_virt_core::{Access, Hpa, MemoryType};
+use x86_virt_core::{Access, Hpa, MemoryType, PageAttributes};
 
 use crate::tables::Note;
 
@@ -87,19 +87,37 @@ impl EptEntry {
         self.with_frame_number((hpa.get() >> 12) & 0xff_ffff_ffff)
     }
 
-    /// What READ, WRITE and EXECUTE allow.
+    /// What READ, WRITE and EXECUTE allow without mode-based execute control: EXECUTE counts for both modes.
     #[must_use]
+    #[inline]
     pub const fn access(self) -> Access {
         let [low, ..] = self.into_bits().to_le_bytes();
-        Access::from_bits_truncate(low)
+        // READ, WRITE and EXECUTE are the lowest bits of `Access` too; EXECUTE_USER is next to EXECUTE_SUPERVISOR.
+        Access::from_bits_truncate(low & 7 | (low & 4) << 1)
     }
 
-    /// The same with READ, WRITE and EXECUTE as `access` says.
+    /// What READ, WRITE, EXECUTE and EXECUTE_USER allow with mode-based execute control.
+    #[must_use]
+    #[inline]
+    pub const fn mode_based_access(self) -> Access {
+        let [low, high, ..] = self.into_bits().to_le_bytes();
+        Access::from_bits_truncate(low & 7 | (high & 4) << 1)
+    }
+
+    /// The same with READ, WRITE and EXECUTE as `access` says; EXECUTE is set if supervisor mode may execute.
     #[must_use]
     pub const fn with_access(self, access: Access) -> Self {
         self.with_read(access.contains(Access::READ))
             .with_write(access.contains(Access::WRITE))
-            .with_execute(access.contains(Access::EXECUTE))
+            .with_execute(access.contains(Access::EXECUTE_SUPERVISOR))
+    }
+
+    /// The same with VERIFY_GUEST_PAGING, SUB_PAGE_WRITE and SUPPRESS_VE as `attributes` say.
+    #[must_use]
+    pub const fn with_attributes(self, attributes: PageAttributes) -> Self {
+        self.with_verify_guest_paging(attributes.contains(PageAttributes::VERIFY_GUEST_PAGING))
+            .with_sub_page_write(attributes.contains(PageAttributes::SUB_PAGE_WRITE))
+            .with_suppress_ve(attributes.contains(PageAttributes::SUPPRESS_VE))
     }
 
     /// The memory type, or `None` if its encoding is reserved.

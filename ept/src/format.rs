@@ -1,18 +1,23 @@
 //! Extended page tables as a format of the walk.
 
 use static_assertions::const_assert_eq;
-use x86_virt_core::{Access, Entry, Format, Hpa, LogMethod, MemoryType, PageSize, Unsupported};
+use x86_virt_core::{Access, Entry, Format, Hpa, LogMethod, MemoryType, PageAttributes, PageSize, Unsupported};
 
 use crate::capabilities::EptCapabilities;
+use crate::controls::EptControls;
 use crate::entry::EptEntry;
 use crate::eptp::Eptp;
-use crate::misconfiguration::{LARGE, TABLE_RESERVED, beyond};
+use crate::misconfiguration::{EptRules, LARGE, TABLE_RESERVED, beyond};
 
 /// The entry format of extended page tables on a processor of given capabilities.
 ///
 /// Pages leave IGNORE_PAT clear: the memory type in the entry is that of the mapping, and the processor combines it with the
 /// guest's PAT as it combines an MTRR with the PAT. So a guest can make a write-back page write-combining for a frame buffer,
-/// but not an uncacheable page write-back. SUPPRESS_VE is clear, and so are ACCESSED and DIRTY, which the processor sets.
+/// but not an uncacheable page write-back. ACCESSED and DIRTY are clear; the processor sets them.
+///
+/// The other bits mean something only with certain VM-execution controls. The format takes them after a function that is named for
+/// the control, such as [`with_mode_based_execute`](Self::with_mode_based_execute), and refuses an access or an attribute that it does
+/// not have. A virtual processor on tables in this format runs with the [`controls`](Self::controls) that they need.
 ///
 /// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism", and section 31.3.7.2, "Memory Type Used for Translated
 /// Guest-Physical Addresses".
@@ -33,18 +38,43 @@ pub struct EptFormat {
     address_width: u8,
     levels: u8,
     log_method: LogMethod,
+    available: EptControls,
+    /// What the tables need, among `available`.
+    enabled: EptControls,
+    /// The bits of a page that say what is allowed.
+    access_mask: u64,
+    /// The bits of a page that say its attributes.
+    attribute_mask: u64,
+    /// An entry that maps nothing.
+    absent: u64,
+    /// Bit 2 if bit 10 counts too for whether an entry is present.
+    user_execute: u64,
     /// Bits 51:12 from the address width on: reserved in each entry that is present.
     reserved: u64,
     /// What [`Format::follow`] and [`Format::page`] look at: `reserved`, and bits 7:0.
     looked_at: u64,
-    /// `looked_at`, and the address.
+    /// `looked_at`, and the address; without bit 0, so that nothing looks as usual, if more bits say access or attributes.
     kept: u64,
-    /// Bit `n`: a page may have `n` in bits 5:0, the access and the memory type.
+    /// Bit `n`: a page may have `n` in bits 5:0, the access and the memory type. Bit 2 stands for any execution.
     pages: u64,
 }
 
 /// Bits 2:0: READ, WRITE and EXECUTE.
 const ACCESS: u64 = 7;
+/// Bit 0.
+const READ: u64 = 1;
+/// Bit 10.
+const EXECUTE_USER: u64 = 1 << 10;
+/// Bit 58.
+const PAGING_WRITE: u64 = 1 << 58;
+/// Bit 60.
+const SUPERVISOR_SHADOW_STACK: u64 = 1 << 60;
+/// Bit 57.
+const VERIFY_GUEST_PAGING: u64 = 1 << 57;
+/// Bit 61.
+const SUB_PAGE_WRITE: u64 = 1 << 61;
+/// Bit 63.
+const SUPPRESS_VE: u64 = 1 << 63;
 /// Bits 5:3 of a page.
 const MEMORY_TYPE: u64 = 7 << 3;
 /// Bits 5:0 of a page of write-back memory with every access.
@@ -61,6 +91,13 @@ const WRITE_MARK: u64 = 1 << 11;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 const_assert_eq!(EptEntry::new().with_access(Access::ALL).into_bits(), ACCESS);
+const_assert_eq!(EptEntry::new().with_read(true).into_bits(), READ);
+const_assert_eq!(EptEntry::new().with_execute_user(true).into_bits(), EXECUTE_USER);
+const_assert_eq!(EptEntry::new().with_paging_write(true).into_bits(), PAGING_WRITE);
+const_assert_eq!(EptEntry::new().with_supervisor_shadow_stack(true).into_bits(), SUPERVISOR_SHADOW_STACK);
+const_assert_eq!(EptEntry::new().with_verify_guest_paging(true).into_bits(), VERIFY_GUEST_PAGING);
+const_assert_eq!(EptEntry::new().with_sub_page_write(true).into_bits(), SUB_PAGE_WRITE);
+const_assert_eq!(EptEntry::new().with_suppress_ve(true).into_bits(), SUPPRESS_VE);
 const_assert_eq!(EptEntry::new().with_memory_type_encoding(7).into_bits(), MEMORY_TYPE);
 const_assert_eq!(
     EptEntry::new().with_access(Access::ALL).with_memory_type(MemoryType::WriteBack).into_bits(),
@@ -97,11 +134,24 @@ impl EptFormat {
             address_width,
             levels: 4,
             log_method: LogMethod::WriteProtection,
+            available: EptControls::new(),
+            enabled: EptControls::new(),
+            access_mask: ACCESS,
+            attribute_mask: 0,
+            absent: 0,
+            user_execute: 0,
             reserved,
             looked_at,
             kept: looked_at | ADDRESS,
             pages,
         })
+    }
+
+    /// The same on a processor that can set these VM-execution controls. It changes no entry: the other functions do, which need
+    /// them.
+    #[must_use]
+    pub const fn with_controls(self, available: EptControls) -> Self {
+        Self { available, ..self }
     }
 
     /// The same with 5 levels.
@@ -150,16 +200,147 @@ impl EptFormat {
         !matches!(self.log_method, LogMethod::WriteProtection)
     }
 
+    /// The same with mode-based execute control: [`Access::EXECUTE_SUPERVISOR`] and [`Access::EXECUTE_USER`] are granted one by
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported::ModeBasedExecute`] if the processor has no such control.
+    ///
+    /// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism".
+    pub const fn with_mode_based_execute(self) -> Result<Self, EptUnsupported> {
+        if !self.available.mode_based_execute() {
+            return Err(EptUnsupported::ModeBasedExecute);
+        }
+        let enabled = self.enabled.with_mode_based_execute(true);
+        Ok(Self { enabled, user_execute: 4, ..self }.with_access_bits(EXECUTE_USER))
+    }
+
+    /// The same with supervisor shadow stacks in certain pages only, those with [`Access::SUPERVISOR_SHADOW_STACK`].
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported::SupervisorShadowStack`] if the processor has no control of supervisor shadow stacks.
+    ///
+    /// Intel SDM vol. 3, section 27.6.11, "Extended-Page-Table Pointer (EPTP)".
+    pub const fn with_supervisor_shadow_stack(self) -> Result<Self, EptUnsupported> {
+        if !self.capabilities.supervisor_shadow_stack() {
+            return Err(EptUnsupported::SupervisorShadowStack);
+        }
+        Ok(self.with_access_bits(SUPERVISOR_SHADOW_STACK))
+    }
+
+    /// The same with [`Access::PAGING_WRITE`].
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported::PagingWrite`] if the processor has no EPT paging-write control.
+    ///
+    /// Intel SDM vol. 3, section 27.6.2, "Processor-Based VM-Execution Controls".
+    pub const fn with_paging_write(self) -> Result<Self, EptUnsupported> {
+        if !self.available.paging_write() {
+            return Err(EptUnsupported::PagingWrite);
+        }
+        Ok(Self { enabled: self.enabled.with_paging_write(true), ..self }.with_access_bits(PAGING_WRITE))
+    }
+
+    /// The same with [`PageAttributes::VERIFY_GUEST_PAGING`].
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported::GuestPagingVerification`] if the processor has none.
+    ///
+    /// Intel SDM vol. 3, section 27.6.2, "Processor-Based VM-Execution Controls".
+    pub const fn with_guest_paging_verification(self) -> Result<Self, EptUnsupported> {
+        if !self.available.guest_paging_verification() {
+            return Err(EptUnsupported::GuestPagingVerification);
+        }
+        let enabled = self.enabled.with_guest_paging_verification(true);
+        Ok(Self { enabled, ..self }.with_attribute_bits(VERIFY_GUEST_PAGING))
+    }
+
+    /// The same with [`PageAttributes::SUB_PAGE_WRITE`].
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported::SubPageWrite`] if the processor has no sub-page write permissions.
+    ///
+    /// Intel SDM vol. 3, section 31.3.4, "Sub-Page Write Permissions".
+    pub const fn with_sub_page_write(self) -> Result<Self, EptUnsupported> {
+        if !self.available.sub_page_write() {
+            return Err(EptUnsupported::SubPageWrite);
+        }
+        Ok(Self { enabled: self.enabled.with_sub_page_write(true), ..self }.with_attribute_bits(SUB_PAGE_WRITE))
+    }
+
+    /// The same with [`PageAttributes::SUPPRESS_VE`]. What is not mapped is not affected.
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported::ViolationVe`] if the processor has no EPT-violation #VE.
+    ///
+    /// Intel SDM vol. 3, section 28.5.7, "Virtualization Exceptions".
+    pub const fn with_suppress_ve(self) -> Result<Self, EptUnsupported> {
+        if !self.available.violation_ve() {
+            return Err(EptUnsupported::ViolationVe);
+        }
+        Ok(self.with_attribute_bits(SUPPRESS_VE))
+    }
+
+    /// The same with entries that suppress virtualization exceptions where nothing is mapped too, so that an access there ends the
+    /// run. Without this it is a #VE of the guest, if the control is 1.
+    ///
+    /// # Errors
+    ///
+    /// [`EptUnsupported::ViolationVe`] if the processor has no EPT-violation #VE.
+    ///
+    /// Intel SDM vol. 3, section 28.5.7, "Virtualization Exceptions".
+    pub const fn with_absent_suppress_ve(self) -> Result<Self, EptUnsupported> {
+        match self.with_suppress_ve() {
+            Ok(format) => Ok(Self { absent: SUPPRESS_VE, ..format }),
+            refused => refused,
+        }
+    }
+
+    const fn with_access_bits(self, bits: u64) -> Self {
+        Self { access_mask: self.access_mask | bits, kept: self.kept & !READ, ..self }
+    }
+
+    const fn with_attribute_bits(self, bits: u64) -> Self {
+        Self { attribute_mask: self.attribute_mask | bits, kept: self.kept & !READ, ..self }
+    }
+
     /// The capabilities of the processor.
     #[must_use]
     pub const fn capabilities(&self) -> EptCapabilities {
         self.capabilities
     }
 
+    /// The VM-execution controls that tables in this format need. With another setting of them, entries mean something else.
+    #[must_use]
+    pub const fn controls(&self) -> EptControls {
+        self.enabled
+    }
+
+    /// What of entries is reserved or misconfigured.
+    #[must_use]
+    pub const fn rules(&self) -> EptRules {
+        let mut rules = EptRules::new(self.capabilities, self.address_width);
+        if self.enabled.mode_based_execute() {
+            rules = rules.with_mode_based_execute();
+        }
+        if self.enabled.paging_write() {
+            rules = rules.with_paging_write();
+        }
+        rules
+    }
+
     /// The pointer to the root of tables in this format. The processor reads them as write-back memory.
     #[must_use]
     pub const fn eptp(&self, root: Hpa) -> Eptp {
-        Eptp::new(root, self.levels, MemoryType::WriteBack).with_accessed_dirty(self.has_flags())
+        Eptp::new(root, self.levels, MemoryType::WriteBack)
+            .with_accessed_dirty(self.has_flags())
+            .with_supervisor_shadow_stack(self.access_mask & SUPERVISOR_SHADOW_STACK != 0)
     }
 }
 
@@ -186,30 +367,81 @@ const fn valid_pages(has_execute_only: bool) -> u64 {
 }
 
 impl EptFormat {
-    /// Whether bits 5:0 of `entry` are those of a page that the processor accepts.
+    /// Bits 5:0 of `entry`, with bit 2 for any execution.
     #[inline]
-    const fn has_valid_page_bits(&self, entry: u64) -> bool {
-        (self.pages >> (entry & (ACCESS | MEMORY_TYPE))) & 1 != 0
+    const fn page_bits(&self, entry: u64) -> u64 {
+        (entry | (entry >> 8) & self.user_execute) & (ACCESS | MEMORY_TYPE)
     }
 
-    /// The address in `entry`, if the bits that are looked at are `usual`.
+    /// The address in `entry`, if the bits that are looked at are `usual`, of which bit 0 is set.
     #[inline]
     const fn address_after(&self, entry: u64, usual: u64) -> Option<Hpa> {
         let rest = (entry & self.kept) ^ usual;
         if rest & self.looked_at == 0 { Some(Hpa::new(rest)) } else { None }
     }
+
+    /// What the leaf `entry` allows.
+    #[inline]
+    const fn access(&self, entry: u64) -> Access {
+        let bits = EptEntry::from_bits(entry);
+        if self.access_mask == ACCESS {
+            return bits.access();
+        }
+        let mut access = if self.user_execute == 0 { bits.access() } else { bits.mode_based_access() };
+        let also = entry & self.access_mask;
+        if also & SUPERVISOR_SHADOW_STACK != 0 {
+            access = access.union(Access::SUPERVISOR_SHADOW_STACK);
+        }
+        if also & PAGING_WRITE != 0 {
+            access = access.union(Access::PAGING_WRITE);
+        }
+        access
+    }
+
+    /// The bits of what only some processors can grant.
+    const fn special_bits(&self, access: Access) -> Result<u64, Unsupported> {
+        let mut bits = 0;
+        let has_user = access.contains(Access::EXECUTE_USER);
+        if self.user_execute != 0 {
+            if has_user {
+                bits |= EXECUTE_USER;
+            }
+        } else if has_user != access.contains(Access::EXECUTE_SUPERVISOR) {
+            return Err(Unsupported::ModeBasedExecute { access });
+        }
+        if access.contains(Access::SUPERVISOR_SHADOW_STACK) {
+            if self.access_mask & SUPERVISOR_SHADOW_STACK == 0 {
+                return Err(Unsupported::SupervisorShadowStack { access });
+            }
+            bits |= SUPERVISOR_SHADOW_STACK;
+        }
+        if access.contains(Access::PAGING_WRITE) {
+            if self.access_mask & PAGING_WRITE == 0 {
+                return Err(Unsupported::PagingWrite { access });
+            }
+            bits |= PAGING_WRITE;
+        }
+        if bits & (SUPERVISOR_SHADOW_STACK | PAGING_WRITE) != 0 && !access.contains(Access::READ) {
+            return Err(Unsupported::WithoutRead { access });
+        }
+        Ok(bits)
+    }
 }
 
-// SAFETY: by the tables that `EptEntry` cites. A leaf has READ, WRITE and EXECUTE (bits 2:0) as `access` says, an address in
-// bits 51:12 and LARGE at levels 2 and 3 only. An entry for a table has R, W, X and the address, with bits 7:3 clear; bits 61:52
-// are ignored there. An entry whose bits 2:0 are clear is not present ("if bits 2:0 are all 0"; bit 10 counts too with
-// mode-based execute control, and is clear). `split` keeps all bits of the leaf and takes LARGE away at level 1; bits 29:12 or
-// 20:12 were clear. `access_mask` is bits 2:0, `memory_type_mask` bits 5:3, `flags_mask` bits 9:8, `dirty_mask` bit 9,
-// `write_mask` bit 1; `write_mark` is bit 11, which the processor ignores, and which counts as bit 1 in `classify`. `classify` and `follow` look at
-// bits 2:0, 5:3, 7, 6 in an entry for a table, and 51:12; of what `leaf` and `table` return they find nothing reserved, since the
-// walk asks for no address beyond the width and for no page that the processor lacks. `follow` is `Some` only with bits 2:0 all
-// 1, 7:3 all 0, and no bit of the address reserved, which `classify` reports as a table; `page` only with bits 5:0 of a page
-// that has every access and write-back memory, and the same others. `new` checks the width.
+// SAFETY: by the tables that `EptEntry` cites. A leaf has READ, WRITE, EXECUTE (bits 2:0), EXECUTE_USER (10),
+// SUPERVISOR_SHADOW_STACK (60) and PAGING_WRITE (58) as `access` says, the last three only if the format has them; an address in
+// bits 51:12 and LARGE at levels 2 and 3 only. An entry for a table has R, W, X, with mode-based execute control EXECUTE_USER, and
+// the address, with bits 7:3 clear; bits 63:52 are ignored there, whatever the controls are. An entry whose bits 2:0, and with
+// mode-based execute control bit 10, are clear is not present; `absent` is such an entry, with SUPPRESS_VE or nothing. `split` keeps
+// all bits of the leaf and takes LARGE away at level 1; bits 29:12 or 20:12 were clear, and bit 61 of a large page, which is no leaf
+// with SUB_PAGE_WRITE, is. `access_mask` is bits 2:0 and those three that the format has, `memory_type_mask` bits 5:3, `flags_mask`
+// bits 9:8, `dirty_mask` bit 9, `write_mask` bit 1, `attribute_mask` of bits 63, 61 and 57 those that the format has; `write_mark` is
+// bit 11, which the processor ignores, and which counts as bit 1 in `classify`. `classify` and `follow` look at bits 2:0 and 10, 58,
+// 5:3, 7, 6 in an entry for a table, and 51:12; of what `leaf` and `table` return they find nothing reserved, since the walk asks for
+// no address beyond the width and for no page that the processor lacks. `follow` is `Some` only with bits 2:0 all 1, 7:3 all 0, and no
+// bit of the address reserved, which `classify` reports as a table; `page` only with bits 5:0 of a page that has every access and
+// write-back memory, and the same others; and neither is with a format where other bits say access or attributes, since bit 0 is not
+// kept there. `new` checks the width.
 #[expect(unsafe_code, reason = "the walk trusts the format")]
 unsafe impl Format for EptFormat {
     #[inline]
@@ -240,16 +472,23 @@ unsafe impl Format for EptFormat {
     }
 
     #[inline]
+    fn absent(&self) -> u64 {
+        self.absent
+    }
+
+    #[inline]
     fn table(&self, hpa: Hpa) -> u64 {
-        ACCESS | hpa.get() & ADDRESS
+        // EXECUTE_USER is bit 2 of the field, eight bits up.
+        ACCESS | self.user_execute << 8 | hpa.get() & ADDRESS
     }
 
     #[inline]
     fn classify(&self, entry: u64, level: u8) -> Entry {
         let bits = EptEntry::from_bits(entry);
+        let page_bits = self.page_bits(entry);
         // Bits 5:3 are clear in an entry for a table, so that only the access counts there.
-        if !self.has_valid_page_bits(entry) || entry & self.reserved != 0 {
-            return if bits.access() == Access::NONE { Entry::Absent } else { Entry::Invalid };
+        if (self.pages >> page_bits) & 1 == 0 || entry & self.reserved != 0 {
+            return if page_bits & ACCESS == 0 { Entry::Absent } else { Entry::Invalid };
         }
         let size = PageSize::of_level(level).filter(|size| *size == PageSize::Size4K || bits.large());
         let Some(size) = size else {
@@ -258,9 +497,13 @@ unsafe impl Format for EptFormat {
         if size != PageSize::Size4K && (!bits.hpa().is_aligned(size) || size > self.largest_page()) {
             return Entry::Invalid;
         }
+        if entry & self.access_mask & (PAGING_WRITE | READ) == PAGING_WRITE {
+            return Entry::Invalid;
+        }
         // With valid bits there always is one.
         let memory_type = bits.memory_type().unwrap_or(MemoryType::Uncacheable);
-        let access = if entry & WRITE_MARK == 0 { bits.access() } else { bits.access().union(Access::WRITE) };
+        let access = self.access(entry);
+        let access = if entry & WRITE_MARK == 0 { access } else { access.union(Access::WRITE) };
         Entry::Leaf { hpa: bits.hpa(), access, memory_type }
     }
 
@@ -292,6 +535,30 @@ unsafe impl Format for EptFormat {
         Ok(u64::from(memory_type.encoding()) << 3)
     }
 
+    fn attribute_mask(&self) -> u64 {
+        self.attribute_mask
+    }
+
+    #[inline]
+    fn attribute_bits(&self, attributes: PageAttributes) -> Result<u64, Unsupported> {
+        if attributes.is_empty() {
+            return Ok(0);
+        }
+        let bits = EptEntry::new().with_attributes(attributes).into_bits();
+        if bits & !self.attribute_mask == 0 {
+            return Ok(bits);
+        }
+        Err(Unsupported::Attributes { attributes: attributes.difference(attributes_of(self.attribute_mask)) })
+    }
+
+    #[inline]
+    fn attributes(&self, entry: u64) -> PageAttributes {
+        match entry & self.attribute_mask {
+            0 => PageAttributes::NONE,
+            bits => attributes_of(bits),
+        }
+    }
+
     fn flags_mask(&self) -> u64 {
         FLAGS
     }
@@ -312,8 +579,12 @@ unsafe impl Format for EptFormat {
         self.log_method
     }
 
+    fn can_write_protect(&self) -> bool {
+        self.access_mask & (SUPERVISOR_SHADOW_STACK | PAGING_WRITE) == 0
+    }
+
     fn access_mask(&self) -> u64 {
-        ACCESS
+        self.access_mask
     }
 
     #[inline]
@@ -321,6 +592,10 @@ unsafe impl Format for EptFormat {
         if access == Access::NONE {
             return Err(Unsupported::NoAccess);
         }
+        if access == Access::ALL {
+            return Ok(ACCESS | self.user_execute << 8);
+        }
+        let special = self.special_bits(access)?;
         if !access.contains(Access::READ) {
             // SDM section 31.3.3.1, "EPT Misconfigurations".
             if access.contains(Access::WRITE) {
@@ -330,9 +605,24 @@ unsafe impl Format for EptFormat {
                 return Err(Unsupported::ExecuteOnly { access });
             }
         }
-        // The bits of `Access` are those of the entry.
-        Ok(u64::from(access.bits()))
+        // Bits 2:0 of `Access` are those of the entry.
+        Ok(u64::from(access.bits()) & ACCESS | special)
     }
+}
+
+/// The attributes that a page with these bits has.
+const fn attributes_of(bits: u64) -> PageAttributes {
+    let mut attributes = PageAttributes::NONE;
+    if bits & SUPPRESS_VE != 0 {
+        attributes = attributes.union(PageAttributes::SUPPRESS_VE);
+    }
+    if bits & VERIFY_GUEST_PAGING != 0 {
+        attributes = attributes.union(PageAttributes::VERIFY_GUEST_PAGING);
+    }
+    if bits & SUB_PAGE_WRITE != 0 {
+        attributes = attributes.union(PageAttributes::SUB_PAGE_WRITE);
+    }
+    attributes
 }
 
 /// What the processor lacks for extended page tables as they are asked for.
@@ -358,6 +648,24 @@ pub enum EptUnsupported {
     /// No accessed and dirty flags.
     #[error("the processor has no accessed and dirty flags for EPT")]
     AccessedDirty,
+    /// No control of supervisor shadow stacks.
+    #[error("the processor has no control of supervisor shadow stacks in EPT (EPT_VPID_CAP bit 23)")]
+    SupervisorShadowStack,
+    /// No mode-based execute control.
+    #[error("the processor has no mode-based execute control for EPT")]
+    ModeBasedExecute,
+    /// No EPT-violation #VE.
+    #[error("the processor has no EPT-violation #VE, and so no way to suppress it")]
+    ViolationVe,
+    /// No sub-page write permissions.
+    #[error("the processor has no sub-page write permissions for EPT")]
+    SubPageWrite,
+    /// No EPT paging-write control.
+    #[error("the processor has no EPT paging-write control")]
+    PagingWrite,
+    /// No guest-paging verification.
+    #[error("the processor has no guest-paging verification")]
+    GuestPagingVerification,
     /// Physical addresses have 32 to 52 bits.
     #[error("physical addresses do not have {width} bits")]
     AddressWidth {

@@ -12,6 +12,7 @@ extern crate std;
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
 mod capabilities;
+mod controls;
 mod entry;
 mod eptp;
 mod format;
@@ -21,6 +22,7 @@ mod spp;
 mod tables;
 
 pub use capabilities::EptCapabilities;
+pub use controls::EptControls;
 pub use entry::EptEntry;
 pub use eptp::{Eptp, InvalidEptp};
 pub use format::{EptFormat, EptUnsupported};

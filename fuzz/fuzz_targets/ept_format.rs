@@ -4,12 +4,11 @@
 use fuzz::format::{Question, check};
 use libfuzzer_sys::fuzz_target;
 use x86_virt::Format;
-use x86_virt::ept::{EptEntry, EptFormat};
+use x86_virt::ept::EptFormat;
 
 fuzz_target!(|input: (EptFormat, Question)| {
     let (format, question) = input;
-    let flags = EptEntry::new().with_accessed(true).with_dirty(true);
-    check(&format, flags.into_bits(), &question);
+    check(&format, &question);
     let eptp = format.eptp(question.hpa());
     assert_eq!((eptp.root(), eptp.levels()), (question.hpa(), format.levels()));
 });

@@ -38,6 +38,14 @@ impl GuestMemory for Memory {
         Err(AccessError::NotMapped { gpa })
     }
 
+    fn compare_exchange_u32(&self, gpa: Gpa, _: u32, _: u32) -> Result<bool, AccessError> {
+        Err(AccessError::NotMapped { gpa })
+    }
+
+    fn compare_exchange_u64(&self, gpa: Gpa, _: u64, _: u64) -> Result<bool, AccessError> {
+        Err(AccessError::NotMapped { gpa })
+    }
+
     fn translate(&self, _: Gpa) -> Option<Translation> {
         None
     }

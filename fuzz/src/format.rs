@@ -1,7 +1,7 @@
 //! The contract of [`Format`], which the walk trusts.
 
 use arbitrary::Arbitrary;
-use x86_virt::{Access, Entry, Format, Hpa, MemoryType, PageSize};
+use x86_virt::{Access, Entry, Format, Hpa, MemoryType, PageAttributes, PageSize};
 
 const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
@@ -13,6 +13,7 @@ pub struct Question {
     access: Access,
     other_access: Access,
     memory_type: MemoryType,
+    attributes: PageAttributes,
     /// Any number, as a processor or a bug may leave it in a table.
     entry: u64,
     /// What the walk keeps in bits 61:52 of an entry for a table.
@@ -28,12 +29,14 @@ impl Question {
     }
 }
 
-/// Checks what [`Format`] promises; `flags` are the accessed and dirty flags of a leaf, which the processor sets.
+/// Checks what [`Format`] promises.
 ///
 /// # Panics
 ///
 /// Where a promise does not hold.
-pub fn check<F: Format>(format: &F, flags: u64, question: &Question) {
+pub fn check<F: Format>(format: &F, question: &Question) {
+    let flags = format.flags_mask();
+    absent(format, question);
     assert!(matches!(format.levels(), 4 | 5) && (32..=52).contains(&format.address_width()), "{format:?}");
     any_entry(format, question.entry);
     table(format, question);
@@ -67,6 +70,17 @@ fn inside<F: Format>(format: &F, hpa: Hpa) -> Hpa {
     Hpa::new(hpa.get() & ((1 << format.address_width()) - 1))
 }
 
+/// What maps nothing does so at each level, also as a link between spare frames.
+fn absent<F: Format>(format: &F, question: &Question) {
+    let absent = format.absent();
+    assert_eq!(absent & 0x000f_ffff_ffff_ffff, 0, "{absent:#x}");
+    for level in 1..=format.levels() {
+        for entry in [absent, absent | question.hpa().get()] {
+            assert_eq!(format.classify(entry, level), Entry::Absent, "{entry:#x} at {level}");
+        }
+    }
+}
+
 /// An entry for a table is one, whatever count is in it.
 fn table<F: Format>(format: &F, question: &Question) {
     let hpa = inside(format, question.hpa());
@@ -88,6 +102,7 @@ fn leaf<F: Format>(format: &F, flags: u64, size: PageSize, question: &Question) 
     assert_eq!(format.leaf(Hpa::new(0), PageSize::Size4K, access, memory_type).err(), made.err());
     assert_eq!(base.map(|base| base | hpa.get()), made, "an address in place");
     let Ok(entry) = made else { return };
+    let entry = with_attributes(format, entry, size, question);
     let read = Entry::Leaf { hpa, access, memory_type };
     assert_eq!(format.classify(entry, size.level()), read, "{entry:#x}");
     assert_eq!(format.classify(entry | flags, size.level()), read, "{entry:#x} after use");
@@ -96,12 +111,33 @@ fn leaf<F: Format>(format: &F, flags: u64, size: PageSize, question: &Question) 
     log(format, entry, size, read);
 }
 
+/// The leaf with the attributes, if the format has them and the page can.
+fn with_attributes<F: Format>(format: &F, entry: u64, size: PageSize, question: &Question) -> u64 {
+    let attributes = question.attributes;
+    let masks = [format.access_mask(), format.memory_type_mask(size), format.attribute_mask(), format.flags_mask()];
+    let together = masks.iter().fold(0, |all, mask| {
+        assert_eq!(all & mask, 0, "{masks:x?} overlap");
+        all | mask
+    });
+    assert_eq!((entry & format.attribute_mask(), together & ADDRESS & !0x1000), (0, 0), "{entry:#x}");
+    assert_eq!(format.attributes(entry), PageAttributes::NONE, "{entry:#x}");
+    let is_small = attributes.contains(PageAttributes::SUB_PAGE_WRITE);
+    match format.attribute_bits(attributes) {
+        Ok(bits) if size == PageSize::Size4K || !is_small => {
+            assert_eq!((bits & !format.attribute_mask(), format.attributes(entry | bits)), (0, attributes));
+            entry | bits
+        }
+        _ => entry,
+    }
+}
+
 /// The parts of a large page together are the page.
 fn split<F: Format>(format: &F, flags: u64, size: PageSize, question: &Question, (entry, page): (u64, Entry)) {
     let Entry::Leaf { hpa, access, memory_type } = page else { return };
     let Some(smaller) = PageSize::of_level(size.level() - 1) else { return };
     let first = format.split(entry, size.level());
-    assert_eq!(Ok(first), format.leaf(hpa, smaller, access, memory_type).map(|made| made | flags), "of {entry:#x}");
+    let kept = flags | entry & format.attribute_mask();
+    assert_eq!(Ok(first), format.leaf(hpa, smaller, access, memory_type).map(|made| made | kept), "of {entry:#x}");
     let part = u64::from(question.part % 512);
     let at = part * smaller.bytes();
     let expected = Entry::Leaf { hpa: Hpa::new(hpa.get() + at), access, memory_type };
@@ -136,4 +172,5 @@ fn protect<F: Format>(format: &F, entry: u64, size: PageSize, question: &Questio
     let changed = entry & !format.access_mask() | bits;
     let expected = Entry::Leaf { hpa, access, memory_type: question.memory_type };
     assert_eq!(format.classify(changed, size.level()), expected, "{changed:#x}, which was {entry:#x}");
+    assert_eq!(format.attributes(changed), format.attributes(entry), "{changed:#x}, which was {entry:#x}");
 }

@@ -4,7 +4,9 @@
 use core::ops::Range;
 
 use arbitrary::{Arbitrary, Unstructured};
-use x86_virt::{Access, AddressSpace, Format, FramePool, Gpa, Hpa, MapError, Mapping, PageSize, Translation};
+use x86_virt::{
+    Access, AddressSpace, Format, FramePool, Gpa, Hpa, MapError, Mapping, PageAttributes, PageSize, Translation,
+};
 
 use crate::machine::{self, FRAMES};
 
@@ -59,6 +61,15 @@ pub enum Step {
         pages: Border,
         /// What is allowed then.
         access: Access,
+    },
+    /// Changes attributes.
+    SetAttributes {
+        /// First page.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+        /// What they are then.
+        attributes: PageAttributes,
     },
     /// Gives spare frames back.
     Trim,
@@ -187,6 +198,11 @@ fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) 
             let result = space.protect(addresses(&range), access).map(moved_on);
             (result, unsupported.and_then(|()| not_mapped(model, &range)))
         }
+        Step::SetAttributes { attributes, .. } => {
+            let unsupported = space.format().attribute_bits(attributes).map(drop).map_err(MapError::from);
+            let result = space.set_attributes(addresses(&range), attributes).map(moved_on);
+            (result, unsupported.and_then(|()| not_mapped(model, &range)))
+        }
         Step::Trim => (Ok(()), Ok(())),
     };
     // Memory may run out at any change. Else it is the model that says what happens.
@@ -203,9 +219,10 @@ fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) 
 
 fn range(step: &Step) -> Option<Range<u64>> {
     let (first, pages) = match *step {
-        Step::Map { first, pages, .. } | Step::Unmap { first, pages } | Step::Protect { first, pages, .. } => {
-            (first, pages)
-        }
+        Step::Map { first, pages, .. }
+        | Step::Unmap { first, pages }
+        | Step::Protect { first, pages, .. }
+        | Step::SetAttributes { first, pages, .. } => (first, pages),
         Step::Trim => return None,
     };
     let first = CENTRE - 2 * LARGE[2] + first.0;
@@ -222,8 +239,9 @@ fn map<F: Format>(format: &F, model: &Model, range: &Range<u64>, hpa: Hpa, mappi
     if hpa.get() + bytes > 1 << width {
         return Err(MapError::BeyondHostWidth { hpa, bytes, width });
     }
+    format.attribute_bits(mapping.attributes)?;
     format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type)?;
-    let Mapping { largest, smallest, .. } = mapping;
+    let (largest, smallest) = (largest(mapping), mapping.smallest);
     let is_in_phase = |size: PageSize| (range.start * 4096).wrapping_sub(hpa.get()).is_multiple_of(size.bytes());
     let is_whole =
         |size: PageSize| (range.start * 4096).is_multiple_of(size.bytes()) && bytes.is_multiple_of(size.bytes());
@@ -252,8 +270,18 @@ fn apply(model: &mut Model, range: &Range<u64>, step: &Step) {
                 .0
                 .extend(cut.into_iter().map(|piece| Piece { mapping: Mapping { access, ..piece.mapping }, ..piece }));
         }
+        Step::SetAttributes { attributes, .. } => {
+            model.0.extend(
+                cut.into_iter().map(|piece| Piece { mapping: Mapping { attributes, ..piece.mapping }, ..piece }),
+            );
+        }
         Step::Unmap { .. } | Step::Trim => {}
     }
+}
+
+/// The largest page that the mapping, with its attributes, can have.
+fn largest(mapping: Mapping) -> PageSize {
+    if mapping.attributes.contains(PageAttributes::SUB_PAGE_WRITE) { PageSize::Size4K } else { mapping.largest }
 }
 
 /// What the page is mapped to, and that the page which the tables have there is all one mapping.
@@ -264,12 +292,13 @@ fn compare<F: Format>(space: &Space<'_, F>, model: &Model, page: u64) {
         assert_eq!(found, None, "page {page:#x} is not mapped");
         return;
     };
-    let Some(Translation { hpa, size, access, memory_type }) = found else {
+    let Some(Translation { hpa, size, access, memory_type, attributes }) = found else {
         panic!("page {page:#x} is mapped: {piece:?}")
     };
     assert_eq!(hpa.get(), piece.hpa + (page - piece.first) * 4096 + OFFSET);
     assert_eq!((access, memory_type), (piece.mapping.access, piece.mapping.memory_type));
-    assert!(size <= piece.mapping.largest && size <= space.format().largest_page(), "{size} page");
+    assert_eq!(attributes, piece.mapping.attributes);
+    assert!(size <= largest(piece.mapping) && size <= space.format().largest_page(), "{size} page");
     let pages = size.bytes() / 4096;
     let first = page / pages * pages;
     assert!(piece.first <= first && first + pages <= piece.end, "the {size} page around {page:#x} leaves {piece:?}");

@@ -17,13 +17,22 @@ impl<'a> Arbitrary<'a> for NptFormat {
         let format = Self::new(pat, bytes.int_in_range(32..=52)?).map_err(|_| Error::IncorrectFormat)?;
         let format = if bytes.arbitrary()? { format.with_1g_pages() } else { format };
         let format = if bytes.arbitrary()? { format.with_no_execute() } else { format };
-        Ok(if bytes.arbitrary()? { format.with_five_levels() } else { format })
+        let format = if bytes.arbitrary()? { format.with_five_levels() } else { format };
+        let format = format.with_controls(bytes.arbitrary()?);
+        let trapping = format.with_guest_mode_execute_trap().unwrap_or(format);
+        let format = if bytes.arbitrary()? { trapping } else { format };
+        let restricted = format.with_supervisor_shadow_stack().unwrap_or(format);
+        Ok(if bytes.arbitrary()? { restricted } else { format })
     }
 }
 
 impl<'a> Arbitrary<'a> for NptUnsupported {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
-        Ok(Self::AddressWidth { width: bytes.arbitrary()? })
+        Ok(match bytes.int_in_range(0..=2)? {
+            0 => Self::GuestModeExecuteTrap,
+            1 => Self::SupervisorShadowStack,
+            _ => Self::AddressWidth { width: bytes.arbitrary()? },
+        })
     }
 }
 
@@ -33,16 +42,16 @@ mod tests {
     use x86_virt_core::arbitrary::{Arbitrary, Unstructured};
 
     use super::{NptFormat, NptUnsupported, Pat};
-    use crate::{Ncr3, NptEntry, NptRules};
+    use crate::{Ncr3, NptControls, NptEntry, NptRules};
 
     /// Makes one of each from the bytes, and formats it.
-    fn make_all(bytes: &[u8]) -> [String; 6] {
+    fn make_all(bytes: &[u8]) -> [String; 7] {
         macro_rules! make {
             ($($value:ident)*) => {
                 [$(format!("{:?}", $value::arbitrary(&mut Unstructured::new(bytes)).unwrap())),*]
             };
         }
-        make! { Ncr3 NptEntry NptFormat NptRules NptUnsupported Pat }
+        make! { Ncr3 NptControls NptEntry NptFormat NptRules NptUnsupported Pat }
     }
 
     #[test]

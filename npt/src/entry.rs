@@ -90,6 +90,24 @@ impl NptEntry {
         if self.no_execute() { access } else { access.union(Access::EXECUTE) }
     }
 
+    /// What the entry of a page allows a guest with guest mode execute trap (GMET): U/S counts for execution only.
+    ///
+    /// AMD APM vol. 2, appendix B, "VMCB Layout", offset 090h.
+    #[must_use]
+    pub const fn trapped_access(self) -> Access {
+        if !self.present() {
+            return Access::NONE;
+        }
+        let access = if self.writable() { Access::RW } else { Access::READ };
+        if self.no_execute() {
+            access
+        } else if self.user() {
+            access.union(Access::EXECUTE_USER)
+        } else {
+            access.union(Access::EXECUTE)
+        }
+    }
+
     /// Whether, with guest mode execute trap (GMET), a fetch at privilege levels 0 to 2 of the guest from this page is a
     /// nested page fault: it is a page of user mode, or of no instructions.
     ///
@@ -131,7 +149,7 @@ pub(crate) fn note(field: &str) -> (&'static str, &'static str) {
 mod tests {
     use proptest::prelude::any;
     use proptest::{prop_assert_eq, proptest};
-    use x86_virt_core::{Hpa, Register};
+    use x86_virt_core::{Access, Hpa, Register};
 
     use super::{NptEntry, note};
 
@@ -170,6 +188,24 @@ mod tests {
         let table = [(0x5, true), (0x7, true), (0x1, false), (1 << 63 | 0x1, true)];
         for (bits, traps) in table {
             assert_eq!(NptEntry::from_bits(bits).traps_supervisor_fetch(), traps, "{bits:#x}");
+        }
+    }
+
+    #[test]
+    fn user_pages_are_executed_in_user_mode_only_with_the_trap() {
+        let table = [
+            (0x2, Access::NONE),
+            (0x3, Access::ALL),
+            (0x1, Access::RX),
+            (0x5, Access::READ.union(Access::EXECUTE_USER)),
+            (1 << 63 | 0x7, Access::RW),
+            (1 << 63 | 0x3, Access::RW),
+        ];
+        for (bits, access) in table {
+            let entry = NptEntry::from_bits(bits);
+            assert_eq!(entry.trapped_access(), access, "{bits:#x}");
+            let supervisor = access.contains(Access::EXECUTE_SUPERVISOR);
+            assert!(!entry.present() || supervisor != entry.traps_supervisor_fetch());
         }
     }
 

@@ -3,16 +3,20 @@
 use static_assertions::const_assert_eq;
 use x86_virt_core::{Access, Entry, Format, Hpa, LogMethod, MemoryType, PageSize, Unsupported};
 
+use crate::controls::NptControls;
 use crate::entry::{LARGE_PAT, NptEntry};
 use crate::pat::Pat;
 use crate::reserved::{HIGH_RESERVED, beyond};
 
 /// The entry format of nested page tables on a host of given modes.
 ///
-/// - The processor takes every access of a guest as one of a user, so U/S is set in all entries.
+/// - The processor takes every access of a guest as one of a user, so U/S is set in all entries; but with guest mode execute trap
+///   (GMET) it is clear in the pages that supervisor mode may execute.
 /// - The memory type of a page is an index in the PAT *of the host*, and the guest's PAT is combined with it.
 /// - What is mapped is readable. Execute permission can be withheld only while EFER.NXE of the host is 1.
-/// - G, MPK, A and D are clear; the processor sets A and D.
+/// - G, MPK, A and D are clear; the processor sets A and D. But with supervisor shadow stacks in certain pages only, D is set in those,
+///   which R/W of 0 and D of 1 mark, and in each page that is writable: the processor never changes it, so that there is no dirty
+///   flag.
 ///
 /// AMD APM vol. 2, section 15.25.5, "Nested Table Walk", section 15.25.6, "Nested versus Guest Page Faults, Fault Ordering",
 /// and section 15.25.8, "Combining Memory Types, MTRRs".
@@ -33,6 +37,15 @@ pub struct NptFormat {
     levels: u8,
     largest_page: PageSize,
     has_no_execute: bool,
+    available: NptControls,
+    /// What the tables need, among `available`.
+    enabled: NptControls,
+    /// The bits of a page that say what is allowed, NX apart if the host has none.
+    access_mask: u64,
+    /// A and D, unless D says what is allowed.
+    flags_mask: u64,
+    /// U/S, where each page has it.
+    user: u64,
     /// What a 4 KiB page of each memory type has in bits 7:3, one byte for each encoding, [`NO_INDEX`] if the PAT has it nowhere.
     small_types: u64,
     /// Bit `n`: a 4 KiB page may have `n` in bits 7:3, because the PAT has a memory type there.
@@ -43,14 +56,18 @@ pub struct NptFormat {
     reserved: u64,
     /// What [`Format::follow`] and [`Format::page`] look at: `reserved`, NX, and bits 8:7 and 4:0.
     looked_at: u64,
-    /// `looked_at`, and the address.
+    /// `looked_at`, and the address; without bit 0, so that nothing looks as usual, if U/S says who may execute.
     kept: u64,
 }
 
 /// Bits 2:0: P, R/W and U/S.
 const ACCESS: u64 = 7;
-/// Bits 2 and 0: U/S and P.
-const PAGE: u64 = 5;
+/// Bit 0: P.
+const PRESENT: u64 = 1;
+/// Bit 2: U/S.
+const USER: u64 = 1 << 2;
+/// Bit 6: D.
+const DIRTY: u64 = 1 << 6;
 /// Bit 1: R/W.
 const WRITABLE: u64 = 1 << 1;
 /// Bit 7: PS.
@@ -59,8 +76,6 @@ const LARGE: u64 = 1 << 7;
 const CACHING: u64 = 3 << 3;
 /// Bits 6:5: D and A.
 const FLAGS: u64 = 3 << 5;
-/// Bit 6: D.
-const DIRTY: u64 = 1 << 6;
 /// Bit 11, which is available to software: the dirty log has taken R/W away.
 const WRITE_MARK: u64 = 1 << 11;
 /// Bit 7: PAT of a 4 KiB page.
@@ -73,7 +88,9 @@ const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 const_assert_eq!(NptEntry::new().with_present(true).with_writable(true).with_user(true).into_bits(), ACCESS);
-const_assert_eq!(NptEntry::new().with_present(true).with_user(true).into_bits(), PAGE);
+const_assert_eq!(NptEntry::new().with_present(true).into_bits(), PRESENT);
+const_assert_eq!(NptEntry::new().with_user(true).into_bits(), USER);
+const_assert_eq!(NptEntry::new().with_dirty(true).into_bits(), DIRTY);
 const_assert_eq!(NptEntry::new().with_writable(true).into_bits(), WRITABLE);
 const_assert_eq!(LARGE, SMALL_PAT);
 const_assert_eq!(NptEntry::new().with_pwt(true).with_pcd(true).into_bits(), CACHING);
@@ -102,6 +119,11 @@ impl NptFormat {
             levels: 4,
             largest_page: PageSize::Size2M,
             has_no_execute: false,
+            available: NptControls::new(),
+            enabled: NptControls::new(),
+            access_mask: WRITABLE | NO_EXECUTE,
+            flags_mask: FLAGS,
+            user: USER,
             small_types: small_types(pat),
             small_pages: valid_small_pages(pat),
             first_type: pat.memory_type(0),
@@ -139,11 +161,48 @@ impl NptFormat {
         Self { levels: 5, ..self }
     }
 
-    /// The address in `entry`, if the bits that are looked at are `usual`.
-    #[inline]
-    const fn address_after(&self, entry: u64, usual: u64) -> Option<Hpa> {
-        let rest = (entry & self.kept) ^ usual;
-        if rest & self.looked_at == 0 { Some(Hpa::new(rest)) } else { None }
+    /// The same on a processor that can set these controls. It changes no entry: the other functions do, which need them.
+    #[must_use]
+    pub const fn with_controls(self, available: NptControls) -> Self {
+        Self { available, ..self }
+    }
+
+    /// The same with guest mode execute trap (GMET): [`Access::EXECUTE_USER`] can be granted alone, and
+    /// [`Access::EXECUTE_SUPERVISOR`] with it. There are no pages that supervisor mode can execute and user mode cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`NptUnsupported::GuestModeExecuteTrap`] if the processor has none.
+    ///
+    /// AMD APM vol. 2, appendix B, "VMCB Layout", offset 090h.
+    pub const fn with_guest_mode_execute_trap(self) -> Result<Self, NptUnsupported> {
+        if !self.available.guest_mode_execute_trap() {
+            return Err(NptUnsupported::GuestModeExecuteTrap);
+        }
+        let enabled = self.enabled.with_guest_mode_execute_trap(true);
+        Ok(Self { enabled, access_mask: self.access_mask | USER, user: 0, kept: self.kept & !PRESENT, ..self })
+    }
+
+    /// The same with supervisor shadow stacks in certain pages only, those with [`Access::SUPERVISOR_SHADOW_STACK`]. Pages have no
+    /// dirty flag then: D, which marks shadow stacks, is set in each page that is writable.
+    ///
+    /// # Errors
+    ///
+    /// [`NptUnsupported::SupervisorShadowStack`] if the processor has no such restrictions.
+    ///
+    /// AMD APM vol. 2, appendix B, "VMCB Layout", offset 090h.
+    pub const fn with_supervisor_shadow_stack(self) -> Result<Self, NptUnsupported> {
+        if !self.available.supervisor_shadow_stack_check() {
+            return Err(NptUnsupported::SupervisorShadowStack);
+        }
+        let enabled = self.enabled.with_supervisor_shadow_stack_check(true);
+        Ok(Self { enabled, access_mask: self.access_mask | DIRTY, flags_mask: FLAGS & !DIRTY, ..self })
+    }
+
+    /// The controls that tables in this format need. With another setting of them, entries mean something else.
+    #[must_use]
+    pub const fn controls(&self) -> NptControls {
+        self.enabled
     }
 
     /// The PAT of the host.
@@ -191,16 +250,74 @@ const fn valid_small_pages(pat: Pat) -> u32 {
     pages
 }
 
+impl NptFormat {
+    /// The address in `entry`, if the bits that are looked at are `usual`, of which bit 0 is set.
+    #[inline]
+    const fn address_after(&self, entry: u64, usual: u64) -> Option<Hpa> {
+        let rest = (entry & self.kept) ^ usual;
+        if rest & self.looked_at == 0 { Some(Hpa::new(rest)) } else { None }
+    }
+
+    /// What the page `entry` allows.
+    #[inline]
+    const fn access(&self, entry: u64) -> Access {
+        let bits = NptEntry::from_bits(entry);
+        if self.enabled.into_bits() == 0 {
+            return bits.access();
+        }
+        let mut access = if self.enabled.guest_mode_execute_trap() { bits.trapped_access() } else { bits.access() };
+        if self.enabled.supervisor_shadow_stack_check() && bits.is_supervisor_shadow_stack() {
+            access = access.union(Access::SUPERVISOR_SHADOW_STACK);
+        }
+        access
+    }
+
+    /// The bits of a page that say who may execute it.
+    const fn execute_bits(&self, access: Access) -> Result<u64, Unsupported> {
+        let has_user = access.contains(Access::EXECUTE_USER);
+        let has_supervisor = access.contains(Access::EXECUTE_SUPERVISOR);
+        let has_trap = self.enabled.guest_mode_execute_trap();
+        if !has_user && !has_supervisor {
+            // Reads and writes do not depend on U/S then, which is as without the trap.
+            let user = if has_trap { USER } else { 0 };
+            return if self.has_no_execute { Ok(NO_EXECUTE | user) } else { Err(Unsupported::NoExecute { access }) };
+        }
+        match (has_trap, has_user, has_supervisor) {
+            (false, true, true) | (true, true, true) => Ok(0),
+            (true, true, false) => Ok(USER),
+            (true, false, _) => Err(Unsupported::SupervisorExecute { access }),
+            (false, ..) => Err(Unsupported::ModeBasedExecute { access }),
+        }
+    }
+
+    /// D, where it says what is allowed.
+    const fn shadow_stack_bits(&self, access: Access) -> Result<u64, Unsupported> {
+        let is_shadow_stack = access.contains(Access::SUPERVISOR_SHADOW_STACK);
+        if !self.enabled.supervisor_shadow_stack_check() {
+            return if is_shadow_stack { Err(Unsupported::SupervisorShadowStack { access }) } else { Ok(0) };
+        }
+        let is_writable = access.contains(Access::WRITE);
+        if is_shadow_stack && is_writable {
+            return Err(Unsupported::WritableShadowStack { access });
+        }
+        Ok(if is_shadow_stack || is_writable { DIRTY } else { 0 })
+    }
+}
+
 // SAFETY: by the sections that `NptEntry` cites. A leaf is present and for users, writable and executable as `access` says, with
-// an address in bits 51:12, below which PAT (bit 12) is the only bit of a large page, and PS at levels 2 and 3. An entry for a
+// an address in bits 51:12, below which PAT (bit 12) is the only bit of a large page, and PS at levels 2 and 3. With GMET, U/S of a
+// page says who may execute it, and nothing else; with SSSCheckEn, D of a page that is not writable says whether it may be a shadow
+// stack, and D of one that is writable is set, so that the processor changes neither, nor does taking R/W away. An entry for a
 // table has P, R/W, U/S and the address; bits 62:52 are available to software there. An entry whose bit 0 is clear is not present.
-// `split` moves PAT from bit 12 to bit 7 at level 1 and else keeps the leaf. `access_mask` is R/W and NX, and NX is left alone
-// where the host has none. `memory_type_mask` is PWT, PCD, and PAT where the size has it; `flags_mask` is A and D, `dirty_mask`
-// D, `write_mask` R/W; `write_mark` is bit 11, which is available to software, and counts as R/W in `classify`. `classify` and
-// `follow` look at bits 0, 1, 2, 63, the PAT index, PS, G at levels 4 and 5, and the address only; of what `leaf` and `table` return
+// `split` moves PAT from bit 12 to bit 7 at level 1 and else keeps the leaf. `access_mask` is R/W, NX, and U/S and D as above; NX is
+// left alone where the host has none. `memory_type_mask` is PWT, PCD, and PAT where the size has it; `flags_mask` is A, and D unless it
+// is in `access_mask`, `dirty_mask` that D, `write_mask` R/W; `write_mark` is bit 11, which is available to software, and counts as R/W
+// in `classify`. Where D says what is allowed, a log can neither look at it nor take R/W away. `classify` and
+// `follow` look at bits 0, 1, 2, 6, 63, the PAT index, PS, G at levels 4 and 5, and the address only; of what `leaf` and `table` return
 // they find nothing reserved, since the walk asks for no address beyond the width and for no page that the processor lacks.
 // `follow` is `Some` only with bits 2:0 all 1, bits 8:7, 4:3 and NX 0, and no bit of the address reserved, which `classify` reports
-// as a table at levels 2 and more; `page` looks at the same bits, which are those of a page with every access and PAT index 0.
+// as a table at levels 2 and more; `page` looks at the same bits, which are those of a page with every access and PAT index 0. With
+// GMET neither ever is, since bit 0 is not kept.
 // `new` checks the width.
 #[expect(unsafe_code, reason = "the walk trusts the format")]
 unsafe impl Format for NptFormat {
@@ -224,7 +341,7 @@ unsafe impl Format for NptFormat {
         let bits = self.access_bits(access)? | self.memory_type_bits(memory_type, size)?;
         let is_large = size != PageSize::Size4K;
         let large = if is_large { LARGE } else { 0 };
-        Ok(PAGE | large | bits | hpa.align_down(size).get() & ADDRESS)
+        Ok(PRESENT | self.user | large | bits | hpa.align_down(size).get() & ADDRESS)
     }
 
     #[inline]
@@ -263,7 +380,8 @@ unsafe impl Format for NptFormat {
         };
         // It is one: that was looked at.
         let memory_type = memory_type.unwrap_or(MemoryType::Uncacheable);
-        let access = if entry & WRITE_MARK == 0 { bits.access() } else { bits.access().union(Access::WRITE) };
+        let access = self.access(entry);
+        let access = if entry & WRITE_MARK == 0 { access } else { access.union(Access::WRITE) };
         Entry::Leaf { hpa, access, memory_type }
     }
 
@@ -304,11 +422,11 @@ unsafe impl Format for NptFormat {
     }
 
     fn flags_mask(&self) -> u64 {
-        FLAGS
+        self.flags_mask
     }
 
     fn dirty_mask(&self) -> u64 {
-        DIRTY
+        self.flags_mask & DIRTY
     }
 
     fn write_mask(&self) -> u64 {
@@ -320,11 +438,15 @@ unsafe impl Format for NptFormat {
     }
 
     fn log_method(&self) -> LogMethod {
-        LogMethod::DirtyFlags
+        if self.flags_mask & DIRTY != 0 { LogMethod::DirtyFlags } else { LogMethod::WriteProtection }
+    }
+
+    fn can_write_protect(&self) -> bool {
+        self.flags_mask & DIRTY != 0
     }
 
     fn access_mask(&self) -> u64 {
-        WRITABLE | NO_EXECUTE
+        self.access_mask
     }
 
     #[inline]
@@ -332,7 +454,9 @@ unsafe impl Format for NptFormat {
         if access == Access::NONE {
             return Err(Unsupported::NoAccess);
         }
-        let is_executable = access.contains(Access::EXECUTE);
+        if access.contains(Access::PAGING_WRITE) {
+            return Err(Unsupported::PagingWrite { access });
+        }
         if !access.contains(Access::READ) {
             return Err(if access.contains(Access::WRITE) {
                 Unsupported::WriteWithoutRead { access }
@@ -340,11 +464,8 @@ unsafe impl Format for NptFormat {
                 Unsupported::ExecuteOnly { access }
             });
         }
-        if !is_executable && !self.has_no_execute {
-            return Err(Unsupported::NoExecute { access });
-        }
         let writable = if access.contains(Access::WRITE) { WRITABLE } else { 0 };
-        Ok(writable | if is_executable { 0 } else { NO_EXECUTE })
+        Ok(writable | self.execute_bits(access)? | self.shadow_stack_bits(access)?)
     }
 }
 
@@ -358,6 +479,12 @@ unsafe impl Format for NptFormat {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NptUnsupported {
+    /// No guest mode execute trap.
+    #[error("the processor has no guest mode execute trap (CPUID Fn8000_000A_EDX bit 17)")]
+    GuestModeExecuteTrap,
+    /// No supervisor shadow stack restrictions.
+    #[error("the processor has no supervisor shadow stack restrictions (CPUID Fn8000_000A_EDX bit 19)")]
+    SupervisorShadowStack,
     /// Physical addresses have 32 to 52 bits.
     #[error("physical addresses do not have {width} bits")]
     AddressWidth {

@@ -10,6 +10,7 @@ extern crate std;
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
+mod controls;
 mod entry;
 mod format;
 mod ncr3;
@@ -17,6 +18,7 @@ mod pat;
 mod reserved;
 mod tables;
 
+pub use controls::NptControls;
 pub use entry::NptEntry;
 pub use format::{NptFormat, NptUnsupported};
 pub use ncr3::Ncr3;

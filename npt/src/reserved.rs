@@ -110,7 +110,7 @@ mod tests {
     use x86_virt_core::{Access, Format, Hpa, MemoryType, PageSize, PagingLevel};
 
     use super::NptRules;
-    use crate::{NptEntry, NptFormat, Pat};
+    use crate::{NptControls, NptEntry, NptFormat, Pat};
 
     #[test]
     fn reserved_bits_are_those_of_the_manual() {
@@ -152,13 +152,15 @@ mod tests {
         fn what_the_format_writes_has_no_reserved_bit(
             frame in 0_u64..1 << 36,
             size in 0_usize..3,
-            access in 0_u8..8,
+            access in 0_u8..64,
             memory_type in 0_usize..6,
         ) {
             let size = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G][size];
             let hpa = Hpa::new(frame << 12);
             let pat = Pat::new(0x0606_0501_0700_0406);
             let format = NptFormat::new(pat, 48).unwrap().with_1g_pages().with_no_execute();
+            let format = format.with_controls(NptControls::from_bits(3)).with_guest_mode_execute_trap().unwrap();
+            let format = format.with_supervisor_shadow_stack().unwrap();
             let rules = NptRules::new(48).with_1g_pages().with_no_execute();
             let access = Access::from_bits_truncate(access);
             let level = PagingLevel::of_number(size.level()).unwrap();

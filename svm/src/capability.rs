@@ -1,5 +1,7 @@
 //! What the processor's SVM can do.
 
+use x86_virt_npt::NptControls;
+
 use crate::cpuid::{EncryptionFeatures, EncryptionParameters, SvmExtendedFeatures, SvmFeatures, SvmRevision};
 use crate::vm_cr::VmCr;
 
@@ -116,6 +118,14 @@ impl Capabilities {
     #[must_use]
     pub const fn features(&self) -> SvmFeatures {
         SvmFeatures::from_bits(self.cpuid.leaf_8000_000a_edx)
+    }
+
+    /// The controls that give entries of nested page tables more meaning.
+    #[must_use]
+    pub const fn nested_controls(&self) -> NptControls {
+        NptControls::new()
+            .with_guest_mode_execute_trap(self.features().gmet())
+            .with_supervisor_shadow_stack_check(self.features().sss_check())
     }
 
     /// More features of SVM.

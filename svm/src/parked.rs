@@ -6,7 +6,7 @@ use x86_virt_core::fpu::FpuState;
 use x86_virt_core::{
     AddressSpace, CpuState, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, Tag, VcpuConfig,
 };
-use x86_virt_npt::{NptFormat, Pat};
+use x86_virt_npt::{NptControls, NptFormat, Pat};
 
 use crate::exit::SvmExit;
 use crate::intercept::InterceptSet;
@@ -94,7 +94,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
         vmcb.write(control::IOPM_BASE_PA, self.iopm.hpa());
         vmcb.write(control::MSRPM_BASE_PA, self.msrpm.hpa());
         vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, VirtualInterruptControl::new().with_v_intr_masking(true));
-        vmcb.write(control::NESTED_CTL, NestedControl::new().with_np_enable(true));
+        vmcb.write(control::NESTED_CTL, nested_control(self.space.format()));
         vmcb.write(control::N_CR3, self.space.root().get());
         vmcb.write(save::G_PAT, Pat::RESET.get());
         vmcb.write(save::DR6, dr6(0));
@@ -109,7 +109,8 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
     #[expect(clippy::result_large_err, reason = "the virtual processor goes back to the caller")]
     pub fn load<'r>(mut self, root: &'r mut SvmRoot<'_, A>) -> Result<SvmVcpu<'r, 's, 'm, A>, LoadRefused<'s, 'm, A>> {
         let (host, processor) = root.parts();
-        if let Err(error) = check_host(self.space.format(), HostPaging::read(host)) {
+        let controls = processor.capabilities.nested_controls();
+        if let Err(error) = check_host(self.space.format(), HostPaging::read(host), controls) {
             return Err(LoadRefused { error, vcpu: self });
         }
         if self.asid.is_none_or(|asid| !processor.asids.is_valid(asid)) {
@@ -136,8 +137,8 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
     }
 }
 
-/// Whether `format` is one of a host with these modes. With another number of levels, a guest would reach other memory.
-pub(crate) fn check_host(format: &NptFormat, host: HostPaging) -> Result<(), LoadError> {
+/// Whether `format` is one of a host with these modes, on a processor with these controls. With another number of levels, a guest would reach other memory.
+pub(crate) fn check_host(format: &NptFormat, host: HostPaging, controls: NptControls) -> Result<(), LoadError> {
     if format.levels() != host.levels {
         return Err(LoadError::Levels { space: format.levels(), host: host.levels });
     }
@@ -146,6 +147,26 @@ pub(crate) fn check_host(format: &NptFormat, host: HostPaging) -> Result<(), Loa
     }
     if format.pat() != host.pat {
         return Err(LoadError::Pat { space: format.pat(), host: host.pat });
+    }
+    check_controls(format.controls(), controls)
+}
+
+/// The control that the entries of the tables need.
+pub(crate) const fn nested_control(format: &NptFormat) -> NestedControl {
+    let tables = format.controls();
+    NestedControl::new()
+        .with_np_enable(true)
+        .with_gmet(tables.guest_mode_execute_trap())
+        .with_sss_check(tables.supervisor_shadow_stack_check())
+}
+
+/// Whether the processor has what the entries of the tables need.
+const fn check_controls(tables: NptControls, has: NptControls) -> Result<(), LoadError> {
+    if tables.guest_mode_execute_trap() && !has.guest_mode_execute_trap() {
+        return Err(LoadError::GuestModeExecuteTrap);
+    }
+    if tables.supervisor_shadow_stack_check() && !has.supervisor_shadow_stack_check() {
+        return Err(LoadError::SupervisorShadowStack);
     }
     Ok(())
 }
@@ -192,6 +213,12 @@ pub enum LoadError {
     /// Pages of the space withhold execute permission, and EFER.NXE of the host is 0.
     #[error("nested tables with no-execute bits on a host with EFER.NXE = 0")]
     NoExecute,
+    /// The tables need guest mode execute trap (GMET), which the processor does not have.
+    #[error("nested tables with guest mode execute trap on a processor without it")]
+    GuestModeExecuteTrap,
+    /// The tables need supervisor shadow stack restrictions, which the processor does not have.
+    #[error("nested tables with supervisor shadow stack restrictions on a processor without them")]
+    SupervisorShadowStack,
     /// The host has another PAT, in which the memory types of the space are others.
     #[error("nested tables for a host with {space:?} on a host with {host:?}")]
     Pat {
@@ -205,9 +232,9 @@ pub enum LoadError {
 #[cfg(test)]
 mod tests {
     use static_assertions::{assert_impl_all, assert_not_impl_any};
-    use x86_virt_npt::{NptFormat, Pat};
+    use x86_virt_npt::{NptControls, NptFormat, Pat};
 
-    use super::{LoadError, ParkedVcpu, check_host};
+    use super::{LoadError, ParkedVcpu, check_controls, check_host};
     use crate::fake::FakeFrames;
     use crate::root::HostPaging;
     use crate::vcpu::SvmVcpu;
@@ -219,11 +246,22 @@ mod tests {
     fn a_space_of_another_host_is_refused() {
         let format = NptFormat::new(Pat::RESET, 48).unwrap();
         let host = HostPaging { pat: Pat::RESET, levels: 4, has_no_execute: false };
-        assert_eq!(check_host(&format, host), Ok(()));
+        let none = NptControls::new();
+        assert_eq!(check_host(&format, host, none), Ok(()));
         let five = HostPaging { levels: 5, ..host };
-        assert_eq!(check_host(&format, five), Err(LoadError::Levels { space: 4, host: 5 }));
-        assert_eq!(check_host(&format.with_no_execute(), host), Err(LoadError::NoExecute));
+        assert_eq!(check_host(&format, five, none), Err(LoadError::Levels { space: 4, host: 5 }));
+        assert_eq!(check_host(&format.with_no_execute(), host, none), Err(LoadError::NoExecute));
         let pat = Pat::new(0x0606_0606_0606_0606);
-        assert!(matches!(check_host(&format, HostPaging { pat, ..host }), Err(LoadError::Pat { .. })));
+        assert!(matches!(check_host(&format, HostPaging { pat, ..host }, none), Err(LoadError::Pat { .. })));
+    }
+
+    #[test]
+    fn a_space_whose_entries_mean_nothing_here_is_refused() {
+        let [none, trap, check] = [0, 1, 2].map(NptControls::from_bits);
+        for controls in [none, trap, check] {
+            assert_eq!(check_controls(controls, controls), Ok(()));
+        }
+        assert_eq!(check_controls(trap, check), Err(LoadError::GuestModeExecuteTrap));
+        assert_eq!(check_controls(check, trap), Err(LoadError::SupervisorShadowStack));
     }
 }

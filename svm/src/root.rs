@@ -118,7 +118,8 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         self.host_save_area.frames()
     }
 
-    /// The format of nested page tables for guests on this processor.
+    /// The format of nested page tables for guests on this processor, without what needs a control of the VMCB: see the functions of
+    /// [`NptFormat`], which refuse what the processor lacks.
     ///
     /// # Errors
     ///
@@ -126,7 +127,8 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
     pub fn nested_format(&self) -> Result<NptFormat, Unsupported> {
         let HostPaging { pat, levels, has_no_execute } = HostPaging::read(self.host);
         let capabilities = &self.processor.capabilities;
-        let mut format = NptFormat::new(pat, capabilities.physical_width())?;
+        let mut format =
+            NptFormat::new(pat, capabilities.physical_width())?.with_controls(capabilities.nested_controls());
         if capabilities.has_1g_pages() {
             format = format.with_1g_pages();
         }

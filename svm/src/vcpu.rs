@@ -10,7 +10,7 @@ use crate::capability::Capabilities;
 use crate::check::{Report, check};
 use crate::dump::VmcbDump;
 use crate::exit::SvmExit;
-use crate::parked::{LoadError, ParkedVcpu, check_host};
+use crate::parked::{LoadError, ParkedVcpu, check_host, nested_control};
 use crate::root::{HostPaging, Processor, SvmRoot};
 use crate::vmcb::{EventInjection, Field, ReadWrite, VmcbValue as _, WHOLE, control, save};
 
@@ -75,8 +75,9 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     ///
     /// [`LoadError`] if the space was made for another processor; then nothing is changed.
     pub fn set_space(&mut self, space: &'s AddressSpace<'m, NptFormat, A>) -> Result<(), LoadError> {
-        check_host(space.format(), HostPaging::read(self.host))?;
+        check_host(space.format(), HostPaging::read(self.host), self.processor.capabilities.nested_controls())?;
         self.guest.space = space;
+        self.guest.vmcb.write(control::NESTED_CTL, nested_control(space.format()));
         self.guest.vmcb.write(control::N_CR3, space.root().get());
         self.guest.needs_flush = true;
         Ok(())

@@ -6,7 +6,7 @@ mod msr;
 mod raw;
 mod registers;
 
-use x86_virt_ept::{EptCapabilities, EptFormat, EptUnsupported};
+use x86_virt_ept::{EptCapabilities, EptControls, EptFormat, EptUnsupported};
 
 use crate::control::{
     Control, ControlCapability, ControlWord, EntryControls, ExitControls, PinControls, PrimaryControls,
@@ -192,7 +192,8 @@ impl Capabilities {
     }
 
     /// The format of extended page tables for this processor, with 4 levels; with accessed and dirty flags, and page-modification
-    /// logging, where the processor has them.
+    /// logging, where the processor has them; and without what else needs a control: see the functions of [`EptFormat`], which refuse
+    /// what the processor lacks.
     ///
     /// # Errors
     ///
@@ -201,13 +202,25 @@ impl Capabilities {
         if self.raw.ept_vpid == 0 {
             return Err(Unsupported::Ept);
         }
-        let format = EptFormat::new(self.ept(), self.raw.physical_address_width)?;
+        let format = EptFormat::new(self.ept(), self.raw.physical_address_width)?.with_controls(self.ept_controls());
         let has_log = self.secondary().may_be_one().contains(SecondaryControls::ENABLE_PML);
         Ok(match self.ept().accessed_dirty() {
             true if has_log => format.with_page_modification_log()?,
             true => format.with_accessed_dirty()?,
             false => format,
         })
+    }
+
+    /// The controls that give entries of extended page tables more meaning.
+    #[must_use]
+    pub fn ept_controls(&self) -> EptControls {
+        let (secondary, tertiary) = (self.secondary().may_be_one(), self.tertiary().may_be_one());
+        EptControls::new()
+            .with_mode_based_execute(secondary.contains(SecondaryControls::MODE_BASED_EXECUTE_CONTROL))
+            .with_violation_ve(secondary.contains(SecondaryControls::EPT_VIOLATION_VE))
+            .with_sub_page_write(secondary.contains(SecondaryControls::SUB_PAGE_WRITE_PERMISSIONS))
+            .with_paging_write(tertiary.contains(TertiaryControls::EPT_PAGING_WRITE_CONTROL))
+            .with_guest_paging_verification(tertiary.contains(TertiaryControls::GUEST_PAGING_VERIFICATION))
     }
 
     /// Bits of CR0 that are not as VMX operation requires in `value`.

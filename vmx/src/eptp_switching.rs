@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use static_assertions::const_assert_eq;
 use x86_virt_core::{AddressSpace, Frames, OutOfFrames};
-use x86_virt_ept::{EptFormat, Eptp};
+use x86_virt_ept::{EptControls, EptFormat, Eptp};
 
 use crate::access::{VmcsRead as _, VmcsWrite as _};
 use crate::capability::Capabilities;
@@ -138,7 +138,12 @@ impl<'s, 'm, A: Frames> EptpSpaces<'s, 'm, A> {
 
 impl<'s, 'm, A: Frames> VmxVcpu<'_, 's, 'm, A> {
     /// Gives the guest `space` as its memory from the next entry on, which invalidates for it. The guest cannot switch any more.
-    pub fn set_space(&mut self, space: &'s AddressSpace<'m, EptFormat, A>) {
+    ///
+    /// # Errors
+    ///
+    /// [`OtherControls`] if the entries of the space would mean something else; then nothing is changed.
+    pub fn set_space(&mut self, space: &'s AddressSpace<'m, EptFormat, A>) -> Result<(), OtherControls> {
+        self.check_controls(space)?;
         let secondary = self.parts.secondary.without(SecondaryControls::ENABLE_VM_FUNCTIONS);
         if self.parts.eptp_spaces.is_some() {
             self.write_secondary(secondary);
@@ -146,14 +151,25 @@ impl<'s, 'm, A: Frames> VmxVcpu<'_, 's, 'm, A> {
         }
         self.parts.seen = 0;
         self.point_to(space, EntryIndex::FIRST);
+        Ok(())
+    }
+
+    /// Whether the entries of `space` mean what they say with the controls that the virtual processor was made with.
+    fn check_controls(&self, space: &AddressSpace<'_, EptFormat, A>) -> Result<(), OtherControls> {
+        let (space, vcpu) = (space.format().controls(), self.parts.tables);
+        if space == vcpu { Ok(()) } else { Err(OtherControls { space, vcpu }) }
     }
 
     /// Lets the guest switch between `spaces` by VMFUNC with EAX = 0 and the index in ECX, and gives it the first one.
     ///
     /// # Errors
     ///
-    /// [`EptpSwitchingError::Unsupported`] if the processor has no VM functions; then nothing is changed.
+    /// [`EptpSwitchingError`] if the processor has no VM functions, or the entries of a space would mean something else; then nothing
+    /// is changed.
     pub fn set_eptp_spaces(&mut self, spaces: EptpSpaces<'s, 'm, A>) -> Result<(), EptpSwitchingError> {
+        for space in spaces.spaces() {
+            self.check_controls(space)?;
+        }
         let none = SecondaryControls::NONE;
         let wanted = self.parts.secondary | SecondaryControls::ENABLE_VM_FUNCTIONS;
         let capability = self.parts.capabilities.secondary();
@@ -221,6 +237,9 @@ pub enum EptpSwitchingError {
     /// The processor has no EPTP switching.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedControl),
+    /// The entries of a space would mean something else.
+    #[error(transparent)]
+    Controls(#[from] OtherControls),
     /// There is no frame for the list.
     #[error(transparent)]
     OutOfFrames(#[from] OutOfFrames),
@@ -230,6 +249,18 @@ pub enum EptpSwitchingError {
         /// How many spaces there were.
         count: usize,
     },
+}
+
+/// The tables of a space need other controls than those with which the virtual processor was made: their entries would mean
+/// something else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[error("the tables of the space need {space}, and the virtual processor was made with {vcpu}")]
+pub struct OtherControls {
+    /// What the space needs.
+    pub space: EptControls,
+    /// What the virtual processor has.
+    pub vcpu: EptControls,
 }
 
 /// The virtual processor has no space with this index.

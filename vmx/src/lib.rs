@@ -79,7 +79,7 @@ pub use control::{
 };
 pub use dump::{ParseDumpError, VmcsDump};
 #[cfg(target_arch = "x86_64")]
-pub use eptp_switching::{EptpSpaces, EptpSwitchingError, NoSuchSpace};
+pub use eptp_switching::{EptpSpaces, EptpSwitchingError, NoSuchSpace, OtherControls};
 pub use event::{EntryInterruption, EventType, IdtVectoring, InterruptibilityState, VmExitInterruption};
 #[cfg(feature = "provisional")]
 pub use exit::ExtendedInstructionInformation;

@@ -3,17 +3,17 @@
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
-    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames,
+    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frame, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames,
     PageFaultErrorCode, Tag, VcpuConfig,
 };
-use x86_virt_ept::EptFormat;
+use x86_virt_ept::{EptControls, EptFormat, Spptp};
 
 use crate::access::{FieldError, VmcsRead, VmcsWrite};
 use crate::bitmap::{IoBitmaps, MsrBitmaps};
 use crate::cache::Cache;
 use crate::capability::{Capabilities, Unsupported};
-use crate::control::{PrimaryControls, SecondaryControls};
-use crate::eptp_switching::{EptpSpaces, eptp};
+use crate::control::{PrimaryControls, SecondaryControls, TertiaryControls};
+use crate::eptp_switching::{EptpSpaces, OtherControls, eptp};
 use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
@@ -71,6 +71,10 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) io_bitmaps: IoBitmaps<A>,
     /// `None` if the format of the space does not want it.
     pub(crate) log: Option<PageModificationLog<A>>,
+    /// The controls that give the entries of its spaces their meaning.
+    pub(crate) tables: EptControls,
+    /// The root of the sub-page-permission table, in which nothing is, if the tables have sub-page write permissions.
+    sub_page_root: Option<Frame<A>>,
     pub(crate) primary: PrimaryControls,
     pub(crate) secondary: SecondaryControls,
     pub(crate) cache: Cache,
@@ -145,15 +149,16 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     /// # Errors
     ///
     /// [`CreateError`] if the processor lacks something, or frames run out: it takes one for the VMCS, one for the MSR
-    /// bitmaps, two contiguous ones for the I/O bitmaps, one for page-modification logging where the processor has it, and two for
-    /// FPU state if that is switched.
+    /// bitmaps, two contiguous ones for the I/O bitmaps, one for page-modification logging where the processor has it, two for
+    /// FPU state if that is switched, and one if the space has sub-page write permissions.
     pub fn new(
         root: &'r mut VmxRoot<'_, A>,
         space: &'s AddressSpace<'m, EptFormat, A>,
         config: &VcpuConfig,
     ) -> Result<Self, CreateError> {
         let capabilities = *root.capabilities();
-        let controls = Controls::new(&capabilities, config)?;
+        let tables = space.format().controls();
+        let controls = Controls::new(&capabilities, config, tables)?;
         let vpids =
             if controls.secondary.contains(SecondaryControls::ENABLE_VPID) { VpidUse::OneEach } else { VpidUse::None };
         let frames = root.frames();
@@ -173,6 +178,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             msr_bitmaps: MsrBitmaps::new(frames)?,
             io_bitmaps: IoBitmaps::new(frames)?,
             log: PageModificationLog::new(&capabilities, space.format(), frames)?,
+            tables,
+            sub_page_root: if tables.sub_page_write() { Some(Frame::zeroed(frames, 1)?) } else { None },
             primary: controls.primary,
             secondary: controls.secondary,
             cache: Cache::default(),
@@ -206,6 +213,15 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         unsafe { vmcs.put_sensitive(field::PRIMARY_CONTROLS, controls.primary) };
         // SAFETY: as above.
         unsafe { vmcs.put_sensitive(field::SECONDARY_CONTROLS, controls.secondary) };
+        if controls.tertiary != TertiaryControls::NONE {
+            // SAFETY: as above.
+            unsafe { vmcs.put_sensitive(field::TERTIARY_CONTROLS, controls.tertiary) };
+        }
+        if let Some(root) = &self.parts.sub_page_root {
+            let pointer = Spptp::new().with_hpa(root.hpa());
+            // SAFETY: the root is owned by `self`, as the bitmaps are, and no entry of it refers to anything.
+            unsafe { vmcs.put_sensitive(field::SUB_PAGE_PERMISSION_TABLE_POINTER, pointer) };
+        }
         // SAFETY: as above.
         unsafe { vmcs.put_sensitive(field::EXIT_CONTROLS, controls.exit) };
         // SAFETY: as above.
@@ -558,6 +574,9 @@ pub enum CreateError {
     /// The processor lacks a field.
     #[error(transparent)]
     Field(FieldError),
+    /// Another space needs other controls.
+    #[error(transparent)]
+    Controls(#[from] OtherControls),
 }
 
 /// Why an entry did not happen. [`VmxVcpu::why`] names the rules that it broke.

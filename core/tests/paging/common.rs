@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::alloc::{alloc_zeroed, dealloc};
 
 use x86_virt_core::{DirectMap, FramePool, Frames, Gpa, GuestRam, Hpa};
-use x86_virt_ept::{EptCapabilities, EptFormat};
-use x86_virt_npt::{NptFormat, Pat};
+use x86_virt_ept::{EptCapabilities, EptControls, EptFormat};
+use x86_virt_npt::{NptControls, NptFormat, Pat};
 
 /// Where the host memory is, physically.
 pub(crate) const BASE: u64 = 0x4000_0000;
@@ -109,6 +109,27 @@ pub(crate) fn ept() -> EptFormat {
 /// Nested page tables with all page sizes and no-execute pages.
 pub(crate) fn npt() -> NptFormat {
     NptFormat::new(Pat::new(0x0007_0406_0107_0406), 46).unwrap().with_1g_pages().with_no_execute()
+}
+
+/// The same with all that VM-execution controls add to it.
+pub(crate) fn rich_ept() -> EptFormat {
+    EptFormat::new(EptCapabilities::from_bits(0x83_40c1), 46)
+        .and_then(|format| format.with_controls(EptControls::from_bits(0x1f)).with_mode_based_execute())
+        .and_then(EptFormat::with_supervisor_shadow_stack)
+        .and_then(EptFormat::with_paging_write)
+        .and_then(EptFormat::with_guest_paging_verification)
+        .and_then(EptFormat::with_sub_page_write)
+        .and_then(EptFormat::with_absent_suppress_ve)
+        .unwrap()
+}
+
+/// The same with all that controls of the VMCB add to it.
+pub(crate) fn rich_npt() -> NptFormat {
+    npt()
+        .with_controls(NptControls::from_bits(3))
+        .with_guest_mode_execute_trap()
+        .and_then(NptFormat::with_supervisor_shadow_stack)
+        .unwrap()
 }
 
 pub(crate) fn gpa(range: core::ops::Range<u64>) -> core::ops::Range<Gpa> {

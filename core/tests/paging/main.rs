@@ -4,6 +4,7 @@
 
 mod common;
 mod dirty;
+mod host_types;
 mod huge;
 mod operations;
 mod oracle;

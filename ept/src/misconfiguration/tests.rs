@@ -1,9 +1,9 @@
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
-use x86_virt_core::{Access, Format, Hpa, MemoryType, PageSize, PagingLevel};
+use x86_virt_core::{Access, Format, Hpa, MemoryType, PageAttributes, PageSize, PagingLevel};
 
 use super::{EptMisconfiguration, EptRules};
-use crate::{EptCapabilities, EptEntry, EptFormat};
+use crate::{EptCapabilities, EptControls, EptEntry, EptFormat};
 
 /// Execute-only, 4 levels, write-back tables, 2 MiB and 1 GiB pages.
 const RICH: EptCapabilities = EptCapabilities::from_bits(0x3_4041);
@@ -135,18 +135,29 @@ proptest! {
     fn what_the_format_writes_is_accepted(
         frame in 0_u64..1 << 34,
         size in 0_usize..3,
-        access in 0_u8..8,
+        access in 0_u8..64,
+        attributes in 0_u8..8,
         memory_type in 0_usize..6,
     ) {
         let size = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G][size];
         let hpa = Hpa::new(frame << 12);
-        let format = EptFormat::new(RICH, 46).unwrap();
+        let format = EptFormat::new(RICH, 46)
+            .and_then(|format| format.with_controls(EptControls::from_bits(0x1f)).with_mode_based_execute())
+            .and_then(EptFormat::with_paging_write)
+            .and_then(EptFormat::with_sub_page_write)
+            .and_then(EptFormat::with_guest_paging_verification)
+            .and_then(EptFormat::with_absent_suppress_ve)
+            .unwrap();
         let rules = EptRules::new(RICH, 46).with_mode_based_execute().with_paging_write();
+        prop_assert_eq!(format.rules(), rules);
+        let attributes = format.attribute_bits(PageAttributes::from_bits_truncate(attributes)).unwrap();
+        prop_assert!(!EptEntry::from_bits(format.absent()).is_present(&rules));
         let level = PagingLevel::of_number(size.level()).unwrap();
         let access = Access::from_bits_truncate(access);
         if let Ok(leaf) = format.leaf(hpa.align_down(size), size, access, MemoryType::ALL[memory_type]) {
-            prop_assert_eq!(EptEntry::from_bits(leaf).misconfiguration(level, &rules), None);
-            prop_assert!(EptEntry::from_bits(leaf).is_page(level, &rules));
+            let leaf = EptEntry::from_bits(leaf | attributes);
+            prop_assert_eq!(leaf.misconfiguration(level, &rules), None);
+            prop_assert!(leaf.is_page(level, &rules) && leaf.is_present(&rules));
         }
         let table = EptEntry::from_bits(format.table(hpa));
         for level in [PagingLevel::Pd, PagingLevel::Pdpt, PagingLevel::Pml4, PagingLevel::Pml5] {

@@ -1,6 +1,6 @@
-use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageSize, Unsupported};
+use x86_virt_core::{Access, Entry, Format, Hpa, MemoryType, PageAttributes, PageSize, Unsupported};
 
-use super::{NptEntry, NptFormat, NptUnsupported, Pat};
+use super::{NptControls, NptEntry, NptFormat, NptUnsupported, Pat};
 
 const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
 
@@ -9,6 +9,12 @@ const ALL_TYPES: Pat = Pat::new(0x0606_0501_0700_0406);
 
 fn format() -> NptFormat {
     NptFormat::new(ALL_TYPES, 52).unwrap().with_1g_pages().with_no_execute()
+}
+
+/// With all controls.
+fn rich() -> NptFormat {
+    let format = format().with_controls(NptControls::from_bits(3));
+    format.with_guest_mode_execute_trap().and_then(NptFormat::with_supervisor_shadow_stack).unwrap()
 }
 
 #[test]
@@ -31,19 +37,34 @@ fn leaves_are_those_of_the_manual() {
 
 #[test]
 fn classify_inverts_leaf_and_table() {
-    let format = format();
+    inverts_leaf_and_table(format());
+    inverts_leaf_and_table(rich());
+}
+
+fn inverts_leaf_and_table(format: NptFormat) {
+    let shadow_stack = Access::SUPERVISOR_SHADOW_STACK;
+    let (has_trap, has_check) =
+        (format.controls().guest_mode_execute_trap(), format.controls().supervisor_shadow_stack_check());
     for size in SIZES {
         for hpa in [0, 1 << 30, 0xf_ffff_c000_0000].map(Hpa::new) {
-            for access in (0..8).map(Access::from_bits_truncate) {
+            for access in (0..64).map(Access::from_bits_truncate) {
                 for memory_type in MemoryType::ALL {
                     let Ok(entry) = format.leaf(hpa, size, access, memory_type) else {
-                        assert!(!access.contains(Access::READ));
+                        let execute = access.intersection(Access::EXECUTE);
+                        let is_partial =
+                            execute == Access::EXECUTE_SUPERVISOR || execute == Access::EXECUTE_USER && !has_trap;
+                        let is_refused = access.contains(Access::PAGING_WRITE)
+                            || access.contains(shadow_stack) && !has_check
+                            || access.contains(shadow_stack | Access::WRITE);
+                        assert!(!access.contains(Access::READ) || is_partial || is_refused, "{access}");
                         continue;
                     };
                     assert_eq!(entry, format.leaf(Hpa::new(0), size, access, memory_type).unwrap() | hpa.get());
                     let leaf = Entry::Leaf { hpa, access, memory_type };
                     assert_eq!(format.classify(entry, size.level()), leaf);
-                    assert_eq!(format.classify(entry | 0x60, size.level()), leaf, "accessed and dirty");
+                    let flags = format.flags_mask();
+                    assert_eq!(format.classify(entry | flags, size.level()), leaf, "accessed and dirty");
+                    assert_eq!((flags & format.access_mask(), entry & flags), (0, 0));
                     assert_eq!(entry & format.access_mask(), format.access_bits(access).unwrap());
                 }
             }
@@ -75,7 +96,42 @@ fn split_gives_the_entries_of_the_level_below() {
 }
 
 #[test]
+fn controls_give_bits_of_entries_a_meaning() {
+    let leaf = |access| rich().leaf(Hpa::new(0x5000), PageSize::Size4K, access, MemoryType::WriteBack);
+    let user = Access::EXECUTE_USER;
+    let shadow_stack = Access::READ | Access::SUPERVISOR_SHADOW_STACK;
+    let table = [
+        (Access::ALL, 0x5043),
+        (Access::RW | user, 0x5047),
+        (Access::RX, 0x5001),
+        (Access::READ | user, 0x5005),
+        (Access::RW, 1 << 63 | 0x5047),
+        (Access::READ, 1 << 63 | 0x5005),
+        (shadow_stack, 1 << 63 | 0x5045),
+    ];
+    for (access, entry) in table {
+        assert_eq!(leaf(access), Ok(entry), "{access}");
+    }
+    let supervisor = Access::READ | Access::EXECUTE_SUPERVISOR;
+    assert_eq!(leaf(supervisor), Err(Unsupported::SupervisorExecute { access: supervisor }));
+    let writable = shadow_stack | Access::WRITE;
+    assert_eq!(leaf(writable), Err(Unsupported::WritableShadowStack { access: writable }));
+    let paging_write = Access::READ | Access::PAGING_WRITE;
+    assert_eq!(leaf(paging_write), Err(Unsupported::PagingWrite { access: paging_write }));
+    assert_eq!((rich().table(Hpa::new(0x5000)), rich().absent()), (0x5007, 0));
+    assert_eq!(rich().controls(), NptControls::from_bits(3));
+}
+
+#[test]
 fn what_cannot_be_expressed_is_named() {
+    let supervisor = Access::READ | Access::EXECUTE_SUPERVISOR;
+    assert_eq!(format().access_bits(supervisor), Err(Unsupported::ModeBasedExecute { access: supervisor }));
+    let shadow_stack = Access::RX | Access::SUPERVISOR_SHADOW_STACK;
+    assert_eq!(format().access_bits(shadow_stack), Err(Unsupported::SupervisorShadowStack { access: shadow_stack }));
+    assert_eq!(format().with_guest_mode_execute_trap(), Err(NptUnsupported::GuestModeExecuteTrap));
+    assert_eq!(format().with_supervisor_shadow_stack(), Err(NptUnsupported::SupervisorShadowStack));
+    let attributes = PageAttributes::SUPPRESS_VE;
+    assert_eq!(rich().attribute_bits(attributes), Err(Unsupported::Attributes { attributes }));
     assert_eq!(NptFormat::new(Pat::RESET, 53), Err(NptUnsupported::AddressWidth { width: 53 }));
     let plain = NptFormat::new(Pat::RESET, 48).unwrap();
     assert_eq!((plain.levels(), plain.largest_page()), (4, PageSize::Size2M));
@@ -92,7 +148,14 @@ fn what_cannot_be_expressed_is_named() {
 /// The shortcuts of the walk say nothing that `classify` does not say, whatever the bits are.
 #[test]
 fn follow_and_page_agree_with_classify() {
-    let format = NptFormat::new(Pat::RESET, 46).unwrap().with_1g_pages();
+    let (tables, pages) = agree_with_classify(NptFormat::new(Pat::RESET, 46).unwrap().with_1g_pages());
+    assert!(tables > 1000 && pages > 1000, "{tables} tables, {pages} pages");
+    agree_with_classify(rich());
+    let restricted = NptFormat::new(Pat::RESET, 46).unwrap().with_controls(NptControls::from_bits(2));
+    agree_with_classify(restricted.with_supervisor_shadow_stack().unwrap());
+}
+
+fn agree_with_classify(format: NptFormat) -> (u32, u32) {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let (mut tables, mut pages) = (0, 0);
     for round in 0..200_000 {
@@ -119,7 +182,7 @@ fn follow_and_page_agree_with_classify() {
             pages += 1;
         }
     }
-    assert!(tables > 1000 && pages > 1000, "{tables} tables, {pages} pages");
+    (tables, pages)
 }
 
 #[test]

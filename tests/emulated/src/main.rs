@@ -31,6 +31,7 @@ mod life_cycle;
 mod memory;
 mod migration;
 mod moving;
+mod nested_tables;
 mod nmi;
 mod out_of_frames;
 mod paging;
@@ -115,6 +116,9 @@ const TESTS: &[Test] = tests! {
         more_than_a_log_holds: On::Every,
         large_pages_stay: On::Every,
         flags_are_harvested: On::Every,
+    }
+    nested_tables {
+        agree_with_a_plain_map: On::Every,
     }
     permissions {
         msr_by_direction: On::Every,

@@ -160,7 +160,7 @@ pub(crate) fn invalid_functions_end_a_run(bench: &Bench) -> Outcome {
         }
         ensure_eq!(vcpu.select_space(index(3)), Err(NoSuchSpace { index: 3 }), "choice of the host");
         // Without the list there is no VMFUNC.
-        vcpu.set_space(views.spaces[0]);
+        vcpu.set_space(views.spaces[0])?;
         let exit = function(vcpu, 0, 1)?;
         let is_undefined = matches!(exit.kind, ExitKind::Io(io) if io.port == 6);
         ensure!(is_undefined, "{:?} in place of #UD", exit.kind);

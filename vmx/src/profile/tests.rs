@@ -143,7 +143,7 @@ fn controls_are_valid_or_ept_is_what_lacks() {
     for profile in ALL {
         let capabilities = profile.capabilities();
         for config in configs() {
-            let controls = Controls::new(&capabilities, &config);
+            let controls = Controls::new(&capabilities, &config, x86_virt_ept::EptControls::new());
             if !has_ept(profile) {
                 assert_eq!(controls, Err(Unsupported::Ept), "{}", profile.name);
                 continue;
