@@ -150,11 +150,13 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     #[cold]
     fn prepare_flush(&mut self, generation: u64) -> Flush {
         let (processor, guest) = (&mut *self.processor, &mut self.guest);
-        let (asid, what) = if guest.generation == 0 {
+        let in_vmcb = guest.vmcb.read(control::GUEST_ASID);
+        let (asid, what) = match guest.asid {
+            // The caller has written another one, which stays; nothing is known of what is under it.
+            Some(asid) if asid.get() != in_vmcb => (asid, TagFlush::All),
             // It has never run under this ASID.
-            processor.asids.keep(guest.asid)
-        } else {
-            processor.asids.renew(guest.asid, asid::reach(processor.capabilities.features()))
+            held if guest.generation == 0 => processor.asids.keep(held),
+            held => processor.asids.renew(held, asid::reach(processor.capabilities.features())),
         };
         if guest.asid != Some(asid) {
             processor.flushes.asids += 1;
