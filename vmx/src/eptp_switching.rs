@@ -286,7 +286,8 @@ mod tests {
     const SWITCHING: RawCapabilities = RawCapabilities { vm_functions: 1, ..HASWELL };
 
     fn format() -> EptFormat {
-        Capabilities::from_raw(HASWELL).ept_format().unwrap()
+        // The frames are on the heap, wherever that is.
+        EptFormat::new(Capabilities::from_raw(HASWELL).ept(), 52).unwrap()
     }
 
     #[test]
