@@ -9,11 +9,13 @@ extern crate alloc;
 
 mod bench;
 mod check_svm;
+mod check_vmx;
 mod code;
 mod controls_vmx;
 mod coverage;
 mod debug;
 mod dirty;
+mod differential;
 mod entry_svm;
 mod entry_vmx;
 mod events;
@@ -139,6 +141,9 @@ const TESTS: &[Test] = tests! {
     }
     check_svm {
         agrees_with_the_processor: On::Only(Vendor::Amd),
+    }
+    check_vmx {
+        agrees_with_the_processor: On::Only(Vendor::Intel),
     }
     controls_vmx {
         that_end_a_run: On::FirstOf(Vendor::Intel),

@@ -4,6 +4,7 @@
 use x86_virt::svm::vmcb::{SegmentAttributes, VmcbSegment, VmcbValue, control, save};
 
 use crate::check_svm::Processor;
+use crate::differential::Random;
 
 /// A field of the VMCB, or a part of one.
 pub(super) struct Field {
@@ -28,77 +29,12 @@ impl Field {
     /// Another value than `valid`.
     pub(super) fn change(&self, valid: u64, random: &mut Random) -> u64 {
         let value = match self.kind {
-            Kind::Word => word(valid, random),
-            Kind::Event if random.below(8) > 0 => event(random),
-            Kind::Pat if random.below(2) > 0 => {
-                (0..8).fold(0, |pat, index| pat | random.one_of(&[0, 1, 4, 5, 6, 7, 7, 2]) << (8 * index))
-            }
-            Kind::Event | Kind::Pat => word(valid, random),
+            Kind::Word => random.word(valid),
+            Kind::Event if random.below(8) > 0 => random.event(),
+            Kind::Pat if random.below(2) > 0 => random.pat(),
+            Kind::Event | Kind::Pat => random.word(valid),
         };
         valid & !self.mask | value & self.mask
-    }
-}
-
-/// A boundary, a bit turned over, or any value.
-fn word(valid: u64, random: &mut Random) -> u64 {
-    const BOUNDARIES: [u64; 12] = [
-        0,
-        1,
-        !0,
-        0xfff,
-        0x1000,
-        1 << 31,
-        0xffff_ffff,
-        1 << 32,
-        0x0000_7fff_ffff_ffff,
-        0x0000_8000_0000_0000,
-        0xffff_8000_0000_0000,
-        0x000f_ffff_ffff_f000,
-    ];
-    let bit = 1_u64 << random.below(64);
-    match random.below(8) {
-        0 => random.one_of(&BOUNDARIES),
-        1 => bit.wrapping_sub(0x1000 * random.below(4)),
-        2 => random.next(),
-        3 => valid ^ bit ^ 1 << random.below(32),
-        _ => valid ^ bit,
-    }
-}
-
-/// An event with any type, mostly of a low vector.
-fn event(random: &mut Random) -> u64 {
-    let vector = if random.below(4) > 0 { random.below(34) } else { random.below(256) };
-    1 << 31 | random.below(2) << 11 | random.below(8) << 8 | vector
-}
-
-/// Numbers made by chance, from a seed (SplitMix64).
-pub(super) struct Random(u64);
-
-impl Random {
-    /// The numbers for the state `number`.
-    pub(super) fn new(seed: u64, number: u64) -> Self {
-        Self(Self(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95)).next())
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
-    }
-
-    /// A number below `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn one_of(&mut self, values: &[u64]) -> u64 {
-        values.get(self.index(values.len())).copied().unwrap_or_default()
-    }
-
-    pub(super) fn index(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 1).unwrap_or_default() % end
     }
 }
 
