@@ -16,7 +16,7 @@ pub(crate) const PASS: i32 = 0;
 
 const CONFIGURATION_FILE: &str = "bochsrc";
 const DEBUGGER_FILE: &str = "debugger.rc";
-const LOG_FILE: &str = "bochs.log";
+pub(crate) const LOG_FILE: &str = "bochs.log";
 
 /// Bochs in `folder`, whose parent holds the image. Writes its configuration there.
 pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8) -> io::Result<Command> {

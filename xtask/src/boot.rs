@@ -46,7 +46,7 @@ pub(crate) struct Run {
     pub(crate) took: Duration,
     end: End,
     emulator: Emulator,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     command: String,
 }
 

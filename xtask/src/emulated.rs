@@ -13,8 +13,8 @@ use crate::coverage::Coverage;
 use crate::image::Image;
 use crate::job::{Job, Outcome, jobs};
 use crate::matrix::{IMAGES, PROFILES, Row, rows};
-use crate::output;
 use crate::tally::Tally;
+use crate::{diff_entry, output};
 
 /// How many machines run at a time: each takes one core.
 const WORKERS: usize = 2;
@@ -44,6 +44,8 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally
     for outcome in &outcomes {
         coverage.add(&outcome.job.row.machine.to_string(), &outcome.covered);
     }
+    output::line("");
+    diff_entry::test(rows.iter().map(|row| &row.machine), &images, tally);
     output::line(format_args!("\nrows of the tables of encodings that guests exercised, by machine\n{coverage}"));
     Ok(())
 }

@@ -7,6 +7,7 @@ mod cargo;
 mod console;
 mod coverage;
 mod demo;
+mod diff_entry;
 mod dump;
 mod emulated;
 mod explain;
@@ -55,6 +56,8 @@ enum Task {
     Dump(dump::Arguments),
     /// Measures what the library costs, beside other crates.
     Bench(bench::Arguments),
+    /// Compares the checkers of entries with emulated processors, over states made by chance.
+    DiffEntry(diff_entry::Arguments),
     /// Says why a VM entry was refused, from a dump of a VMCS or a VMCB.
     Explain(explain::Arguments),
     /// Checks format, clippy, documentation and the reference.
@@ -81,6 +84,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Headers(arguments) => headers::run(&workspace, arguments),
         Task::Dump(arguments) => dump::run(&workspace, arguments),
         Task::Bench(arguments) => bench::run(&workspace, arguments),
+        Task::DiffEntry(arguments) => diff_entry::run(&workspace, arguments),
         Task::Explain(arguments) => explain::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
