@@ -19,6 +19,7 @@ pub(super) struct State {
     places: Vec<usize>,
     has_monitor_trap_flag: bool,
     any_error_code: bool,
+    has_x2apic: bool,
 }
 
 /// Where a field is in [`State::places`].
@@ -43,6 +44,7 @@ impl State {
             places,
             has_monitor_trap_flag: capabilities.primary().may_be_one().contains(PrimaryControls::MONITOR_TRAP_FLAG),
             any_error_code: capabilities.basic().any_error_code(),
+            has_x2apic: core::arch::x86_64::__cpuid(1).ecx >> 21 & 1 == 1,
         }
     }
 
@@ -226,6 +228,11 @@ const BOCHS: &[Row<State>] = &[
         "VMX-MSR-LOAD-SMM",
         always,
         "IA32_SMM_MONITOR_CTL is not there, and the machine is set up to ignore MSRs that are not",
+    ),
+    skips(
+        "VMX-MSR-LOAD-X2APIC",
+        |state| !state.has_x2apic,
+        "MSRs of the x2APIC are as others that are not there on a processor without it",
     ),
     skips(
         "VMX-HOST-CR4-CET",

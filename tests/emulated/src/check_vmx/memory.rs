@@ -132,10 +132,8 @@ impl Machine for Layout {
         match u64::from(msr) {
             KERNEL_GS_BASE | LSTAR | FS_BASE | GS_BASE => Some(high == 0 || high == u64::MAX << 47),
             STAR => Some(true),
-            // Those of the x2APIC do not exist in the mode of this one.
-            0x800..=0x8ff => Some(false),
-            // IA32_SMM_MONITOR_CTL: another rule has it.
-            0x9b => Some(true),
+            // Other rules have those of the x2APIC and IA32_SMM_MONITOR_CTL.
+            0x800..=0x8ff | 0x9b => Some(true),
             _ => None,
         }
     }
