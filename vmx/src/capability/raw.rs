@@ -68,8 +68,9 @@ macro_rules! raw_fields {
                 })
             }
 
-            /// A reference to the value of `msr`.
-            pub(crate) const fn get_mut(&mut self, msr: CapabilityMsr) -> Option<&mut u64> {
+            /// A reference to the value of `msr`. `None` if it is not one of the capability MSRs.
+            #[must_use]
+            pub const fn get_mut(&mut self, msr: CapabilityMsr) -> Option<&mut u64> {
                 Some(match msr {
                     $(CapabilityMsr::$msr => &mut self.$field,)*
                     _ => return None,
