@@ -4,9 +4,11 @@
 //! more. Besides, it tells what VMRUN changes in silence, and what cannot be told because something is not known.
 //!
 //! [`RULES`] lists the rules in the order of the manual.
+#![forbid(unsafe_code)]
 
 mod avic;
 mod canonical;
+mod contradiction;
 mod controls;
 mod event;
 mod finding;
@@ -19,6 +21,7 @@ mod sev;
 mod table;
 mod view;
 
+pub use contradiction::Contradiction;
 pub use finding::{Fix, Note, Undecided, Violation};
 pub use report::{Prediction, Report};
 pub use rule::{Place, Rule, RuleClass, RuleKind, RuleSet};

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::capability::RawCpuid;
+use crate::check::contradiction::{self, Contradiction};
 use crate::check::finding::{Fix, Note, Undecided, Violation};
 use crate::check::rule::{Rule, RuleClass, RuleKind, RuleSet, Verdict};
 use crate::check::table::RULES;
@@ -10,7 +11,7 @@ use crate::check::view::{Missing, View, VmcbRead, VmrunContext};
 
 /// What VMRUN would say about a VMCB. Each iterator evaluates the rules anew.
 ///
-/// Its text has a line for each violation, undecided rule and note.
+/// Its text has a line for each violation, undecided rule, note and contradiction.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'c, S> {
     vmcb: S,
@@ -91,6 +92,11 @@ impl<'c, S: VmcbRead> Report<'c, S> {
         self.verdicts(is_checked).filter_map(|(_, rule, verdict)| Some(Undecided { rule, missing: verdict.err()? }))
     }
 
+    /// What of the CPUID values contradicts itself, so that they are of no processor. The rules are checked all the same.
+    pub fn contradictions(&self) -> impl Iterator<Item = Contradiction> {
+        self.cpuid.into_iter().flat_map(contradiction::all)
+    }
+
     /// The values that the manual leaves no choice about. Nothing is changed.
     pub fn fixes(&self) -> impl Iterator<Item = Fix> {
         self.violations().filter_map(|violation| violation.fix())
@@ -120,6 +126,7 @@ impl<S: VmcbRead> fmt::Display for Report<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.violations().try_for_each(|violation| writeln!(f, "violated: {violation}"))?;
         self.undecided().try_for_each(|undecided| writeln!(f, "undecided: {undecided}"))?;
-        self.notes().try_for_each(|note| writeln!(f, "note: {note}"))
+        self.notes().try_for_each(|note| writeln!(f, "note: {note}"))?;
+        self.contradictions().try_for_each(|contradiction| writeln!(f, "contradiction: {contradiction}"))
     }
 }

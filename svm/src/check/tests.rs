@@ -478,6 +478,10 @@ proptest! {
         prop_assert!(report.violated().iter().eq(report.violations().map(|violation| violation.rule())));
         prop_assert_eq!(matches!(report.prediction(), Prediction::Refused(_)), !report.violated().is_empty());
         prop_assert!(!(known && has_vmsa) || report.undecided().count() == 0);
-        prop_assert_eq!(report.to_string().is_empty(), report.violated().is_empty() && report.undecided().count() == 0 && report.notes().count() == 0);
+        let lines = report.violations().count()
+            + report.undecided().count()
+            + report.notes().count()
+            + report.contradictions().count();
+        prop_assert_eq!(report.to_string().lines().count(), lines);
     }
 }
