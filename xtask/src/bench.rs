@@ -1,12 +1,12 @@
-//! What the library costs, beside other crates. `docs/performance.md` says how it is measured.
+//! What the library costs, its nested tables beside those of other crates. `docs/performance.md` says how it is measured.
 
 #[cfg(test)]
 mod assembly;
 mod callgrind;
+mod check;
 mod goal;
 mod report;
 
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -37,6 +37,8 @@ pub(crate) struct Arguments {
 enum Suite {
     /// Nested page tables: to map, translate, split and unmap
     Paging(Paging),
+    /// Checks of VM entries: instructions of a whole check
+    Check(check::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -78,12 +80,16 @@ struct Time {
 
 /// Measures, and prints what came of it. It succeeds whether or not the goals are met: times depend on the machine.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Suite::Paging(options) = &arguments.suite;
-    let measurements = measure(workspace, options)?;
-    if options.json {
-        output::line(report::json(&measurements));
-    } else {
-        report::table(&measurements).into_iter().for_each(output::line);
+    match &arguments.suite {
+        Suite::Paging(options) => {
+            let measurements = measure(workspace, options)?;
+            if options.json {
+                output::line(report::json(&measurements));
+            } else {
+                report::table(&measurements).into_iter().for_each(output::line);
+            }
+        }
+        Suite::Check(options) => check::run(workspace, options)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -92,8 +98,8 @@ fn measure(workspace: &Workspace, options: &Paging) -> anyhow::Result<Vec<Measur
     setup::run_for("valgrind", "valgrind")?;
     let folder = workspace.lock_folder()?;
     let folder = folder.path().join("bench");
-    let default = build(workspace, &folder.join("default"), "")?;
-    let scalar = build(workspace, &folder.join("scalar"), SCALAR)?;
+    let default = build(workspace, "paging", &folder.join("default"), "")?;
+    let scalar = build(workspace, "paging", &folder.join("scalar"), SCALAR)?;
     output::progress("timing, with vectors");
     let default = times(&default, options)?;
     output::progress("timing, without vectors");
@@ -108,24 +114,24 @@ fn measure(workspace: &Workspace, options: &Paging) -> anyhow::Result<Vec<Measur
     Ok(together.collect())
 }
 
-/// Builds the program with these flags; all crates as one unit, so that nobody pays for calls between crates.
-fn build(workspace: &Workspace, target: &Path, flags: &str) -> anyhow::Result<PathBuf> {
-    output::progress(format_args!("building benches {flags}"));
+/// Builds a program with these flags; all crates as one unit, so that nobody pays for calls between crates.
+fn build(workspace: &Workspace, program: &str, target: &Path, flags: &str) -> anyhow::Result<PathBuf> {
+    output::progress(format_args!("building benches {program} {flags}"));
     let mut command =
-        workspace.cargo(["build", "--quiet", "--release", "-p", "benches", "--bin", "paging", "--target-dir"]);
+        workspace.cargo(["build", "--quiet", "--release", "-p", "benches", "--bin", program, "--target-dir"]);
     command.arg(target).env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", flags);
     command.envs([("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")]);
     let status = Process::start(&mut command).context("cannot run cargo build")?.wait()?;
     if !status.success() {
         bail!("cannot build benches ({status})");
     }
-    Ok(target.join("release/paging"))
+    Ok(target.join("release").join(program))
 }
 
 fn times(program: &Path, options: &Paging) -> anyhow::Result<Vec<Time>> {
     let mut command = Command::new(program);
     command.args(["time", "--rounds"]).arg(options.rounds.to_string());
-    let lines = results(&mut command, options)?;
+    let lines = results(filter(&mut command, options))?;
     let time = |line: &Value| {
         Ok(Time {
             vs_limit: number(line, "time_vs_limit")?,
@@ -137,19 +143,8 @@ fn times(program: &Path, options: &Paging) -> anyhow::Result<Vec<Time>> {
 
 /// The counts of instructions and loads; times are left open.
 fn counts(program: &Path, folder: &Path, options: &Paging) -> anyhow::Result<Vec<Measurement>> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut command = Command::new("valgrind");
-    command
-        .args(["--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no", "--cache-sim=yes"])
-        .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
-        // Else memset fills by an instruction that valgrind counts once for each byte.
-        .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_stosb_threshold=1000000000")
-        .arg(program)
-        .arg("count");
-    let lines = results(&mut command, options)?;
+    let mut command = callgrind::command(program, folder)?;
+    let lines = results(filter(command.arg("count"), options))?;
     let dumps = callgrind::dumps(folder)?;
     let measurement = |line: &Value| {
         let name = text(line, "dump")?;
@@ -168,13 +163,18 @@ fn counts(program: &Path, folder: &Path, options: &Paging) -> anyhow::Result<Vec
     lines.iter().map(measurement).collect()
 }
 
-/// Runs the program; one object for each line that it prints.
-fn results(command: &mut Command, options: &Paging) -> anyhow::Result<Vec<Value>> {
+/// Passes the choice of workloads and implementations on.
+fn filter<'a>(command: &'a mut Command, options: &Paging) -> &'a mut Command {
     for (option, value) in [("--workload", &options.workload), ("--implementation", &options.implementation)] {
         if let Some(value) = value {
             command.args([option, value]);
         }
     }
+    command
+}
+
+/// Runs the program; one object for each line that it prints.
+fn results(command: &mut Command) -> anyhow::Result<Vec<Value>> {
     let mut process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))
         .with_context(|| format!("cannot run {}", command.get_program().display()))?;
     let stdout = process.take_stdout().context("benches has no standard output")?;

@@ -1,8 +1,9 @@
-//! What callgrind writes.
+//! Callgrind, and what it writes.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context as _;
 
@@ -11,6 +12,22 @@ use anyhow::Context as _;
 pub(crate) struct Counts {
     pub(crate) instructions: f64,
     pub(crate) loads: f64,
+}
+
+/// Runs `program` with its arguments, which are to be added, and counts the regions that it tells, into `folder`, which is new.
+pub(crate) fn command(program: &Path, folder: &Path) -> anyhow::Result<Command> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no", "--cache-sim=yes"])
+        .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
+        // Else memset fills by an instruction that valgrind counts once for each byte.
+        .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_stosb_threshold=1000000000")
+        .arg(program);
+    Ok(command)
 }
 
 /// The counts in the files of a folder, by the names that the program gave its dumps.
