@@ -37,4 +37,5 @@ pub use vcpu::{AnyVcpu, EntryError, Reason};
 /// The examples of the guide.
 #[cfg(all(doctest, feature = "vmx", feature = "svm"))]
 #[doc = include_str!("../docs/guide/src/encodings.md")]
+#[doc = include_str!("../docs/guide/src/refused-entry.md")]
 pub mod guide {}
