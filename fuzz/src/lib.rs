@@ -9,3 +9,5 @@ pub mod processor;
 pub mod reason;
 pub mod register;
 pub mod text;
+pub mod vmcb_run;
+pub mod vmx_entry;
