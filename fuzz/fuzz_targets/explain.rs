@@ -128,7 +128,7 @@ fn any(text: &str, machine: u16) {
     match read(text) {
         Ok(dumps) => {
             assert!(!dumps.is_empty());
-            for dump in dumps.into_iter().take(2).filter(|_| machine % EXPLAINED == 0) {
+            for dump in dumps.into_iter().take(2).filter(|_| machine.is_multiple_of(EXPLAINED)) {
                 let is_vmcs = matches!(dump.state, State::Vmcs(_));
                 let known = usize::from(machine / EXPLAINED);
                 let names: Vec<&str> = profiles().map(|(name, _)| name).collect();

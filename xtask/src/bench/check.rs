@@ -81,7 +81,7 @@ mod tests {
         let of = |name: &str| (name == "vmx: s").then_some(12345.0);
         let one = cost(&line(0), of).unwrap();
         assert_eq!(
-            json(std::slice::from_ref(&one)).to_string(),
+            json(core::slice::from_ref(&one)).to_string(),
             r#"[{"checker":"vmx","instructions":12345.0,"state":"s"}]"#
         );
         assert!(table(&[one]).iter().any(|line| line.starts_with("vmx") && line.ends_with(" 12345")));
