@@ -272,7 +272,7 @@ fn plain(state: &State) {
         ("VMX-GUEST-IDTR-LIMIT", of(&state, field::GUEST_IDTR_LIMIT) >> 16 != 0),
         (
             "VMX-GUEST-SEG-CS-TYPE",
-            !is_virtual_8086 && !(matches!(cs & 0xf, 9 | 11 | 13 | 15) || cs & 0xf == 3 && is_unrestricted),
+            !(is_virtual_8086 || matches!(cs & 0xf, 9 | 11 | 13 | 15) || cs & 0xf == 3 && is_unrestricted),
         ),
         ("VMX-GUEST-SEG-SS-TYPE", ss_counts && !matches!(ss & 0xf, 3 | 7)),
         ("VMX-GUEST-SEG-SS-P", ss_counts && ss >> 7 & 1 == 0),
