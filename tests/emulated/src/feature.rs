@@ -35,6 +35,8 @@ pub(crate) enum Feature {
     RsmIntercept,
     /// The monitor trap flag ends a run after an instruction: Bochs 2.7 offers the control, and only injects the event.
     MonitorTrapFlag,
+    /// Page walks are as the manual says: QEMU's TCG sets an accessed flag in PDPTEs of PAE paging, and reports reserved bits with P = 0.
+    ExactPageWalks,
     /// XSAVES and XRSTORS, with at least one state of the supervisor.
     SupervisorStates,
     /// GETSEC.
@@ -43,7 +45,7 @@ pub(crate) enum Feature {
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -58,6 +60,7 @@ impl Feature {
         Self::ExactExceptions,
         Self::RsmIntercept,
         Self::MonitorTrapFlag,
+        Self::ExactPageWalks,
         Self::SupervisorStates,
         Self::Smx,
     ];
@@ -75,7 +78,8 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::GuestPat
         | Feature::GuestBreakpoints
         | Feature::BreakpointInformation
-        | Feature::ExactExceptions => !is_tcg(),
+        | Feature::ExactExceptions
+        | Feature::ExactPageWalks => !is_tcg(),
         Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts | Feature::RsmIntercept => {
             !is_svm_in_bochs()
         }

@@ -14,8 +14,8 @@ mod code;
 mod controls_vmx;
 mod coverage;
 mod debug;
-mod dirty;
 mod differential;
+mod dirty;
 mod entry_svm;
 mod entry_vmx;
 mod events;
@@ -26,6 +26,7 @@ mod feature;
 mod fields_vmx;
 mod flushes;
 mod guest;
+mod guest_paging;
 mod harness;
 mod intercepts_svm;
 mod interrupts;
@@ -119,6 +120,9 @@ const TESTS: &[Test] = tests! {
         large_pages_stay: On::Every,
         flags_are_harvested: On::Every,
     }
+    guest_paging {
+        faults_are_the_processors: On::First,
+    }
     nested_tables {
         agree_with_a_plain_map: On::Every,
     }
@@ -141,9 +145,6 @@ const TESTS: &[Test] = tests! {
     }
     check_svm {
         agrees_with_the_processor: On::Only(Vendor::Amd),
-    }
-    check_vmx {
-        agrees_with_the_processor: On::Only(Vendor::Intel),
     }
     controls_vmx {
         that_end_a_run: On::FirstOf(Vendor::Intel),
@@ -198,6 +199,14 @@ const TESTS: &[Test] = tests! {
     }
 };
 
+/// The tests that run only if they are asked for by name, as `cargo xtask diff-entry` does: after some of their states Bochs 2.7 goes on
+/// with SMIs blocked, and reports that of every guest.
+const APART: &[Test] = tests! {
+    check_vmx {
+        agrees_with_the_processor: On::Only(Vendor::Intel),
+    }
+};
+
 /// The tests for which the processors work together.
 const TOGETHER: &[Test] = tests! {
     moving {
@@ -233,6 +242,9 @@ fn run(processor: usize) {
         return;
     }
     harness::run(&bench, TESTS);
+    if machine::arg("only").is_some() {
+        harness::run(&bench, APART);
+    }
     if machine::processors() > 1 {
         harness::run(&bench, TOGETHER);
     }

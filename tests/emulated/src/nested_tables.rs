@@ -7,6 +7,7 @@ use core::ops::Range;
 use x86_virt::{Access, ExitKind, Gpa, Invalidation, MapError, Mapping, NestedFaultCause, PageSize, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
+use crate::differential::Random;
 use crate::guest::{CODE, Guest, Mode};
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
 
@@ -26,41 +27,23 @@ const HLT: u64 = 0;
 const NUMBER: u64 = 8;
 const WRITTEN: u64 = 16;
 
-/// A generator of numbers that look random: xorshift.
-#[derive(Clone, Copy)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        let end = u64::try_from(end).unwrap_or(1);
-        usize::try_from(self.next() % end).unwrap_or(0)
-    }
-
-    /// Pages of the window: some, those of a large page, or all.
-    fn pages(&mut self) -> Range<usize> {
-        match self.below(4) {
-            0 => 0..PAGES,
-            1 => {
-                let first = self.below(2) * 512;
-                first..first + 512
-            }
-            _ => {
-                let first = self.below(PAGES);
-                first..(first + 1 + self.below(40)).min(PAGES)
-            }
+/// Pages of the window: some, those of a large page, or all.
+fn some_pages(random: &mut Random) -> Range<usize> {
+    match random.index(4) {
+        0 => 0..PAGES,
+        1 => {
+            let first = random.index(2) * 512;
+            first..first + 512
+        }
+        _ => {
+            let first = random.index(PAGES);
+            first..(first + 1 + random.index(40)).min(PAGES)
         }
     }
+}
 
-    fn access(&mut self) -> Access {
-        [Access::READ, Access::RW, Access::RX, Access::ALL, Access::ALL, Access::EXECUTE][self.below(6)]
-    }
+fn some_access(random: &mut Random) -> Access {
+    random.one_of(&[Access::READ, Access::RW, Access::RX, Access::ALL, Access::ALL, Access::EXECUTE])
 }
 
 /// What a page of the window is mapped to: the page of the guest's memory, and what is allowed.
@@ -78,24 +61,25 @@ pub(crate) fn agree_with_a_plain_map(bench: &Bench) -> Outcome {
             guest.ram.write(at + HLT, &[0xf4])?;
             guest.ram.write(at + NUMBER, &at.to_le_bytes())?;
         }
-        let mut random = Random(0x9e37_79b9_7f4a_7c15 + u64::try_from(bench.processor)?);
+        let mut random = Random::new(1, u64::try_from(bench.processor)?);
         let mut map: Vec<Page> = vec![None; PAGES];
         let (mut done, mut found) = (0, 0);
         for step in 0..STEPS {
-            let pages = random.pages();
+            let pages = some_pages(&mut random);
             if change(guest, &mut random, &mut map, &pages)? {
                 done += 1;
             }
             for _ in 0..PROBES {
                 // Pages of the range, at its borders above all, and others.
-                let page = match random.below(4) {
+                let page = match random.index(4) {
                     0 => pages.start.saturating_sub(1),
                     1 => pages.end.min(PAGES - 1),
-                    2 => random.below(PAGES),
-                    _ => pages.start + random.below(pages.len()),
+                    2 => random.index(PAGES),
+                    _ => pages.start + random.index(pages.len()),
                 };
-                if map[page].is_none_or(|(host, _)| host >= FIRST_DATA_PAGE) {
-                    found += usize::from(probe(guest, &mut random, page, map[page], step)?);
+                let expected = map.get(page).copied().flatten();
+                if expected.is_none_or(|(host, _)| host >= FIRST_DATA_PAGE) {
+                    found += usize::from(probe(guest, &mut random, page, expected, step)?);
                 }
             }
         }
@@ -108,9 +92,9 @@ pub(crate) fn agree_with_a_plain_map(bench: &Bench) -> Outcome {
 fn change(guest: &Guest<'_, '_>, random: &mut Random, map: &mut [Page], pages: &Range<usize>) -> Outcome<bool> {
     let range = Gpa::new(address(pages.start))..Gpa::new(address(pages.end));
     let space = guest.space;
-    let (host, access) = (random.below(HOST_PAGES), random.access());
+    let (host, access) = (random.index(HOST_PAGES), some_access(random));
     // In phase half of the time, so that there are large pages.
-    let host = if random.below(2) == 0 { pages.start % 512 } else { host };
+    let host = if random.index(2) == 0 { pages.start % 512 } else { host };
     let host = if host + pages.len() > HOST_PAGES { HOST_PAGES.saturating_sub(pages.len()) } else { host };
     let offset = address(host) - WINDOW;
     let at = map.get_mut(pages.clone()).unwrap_or_default();
@@ -118,11 +102,11 @@ fn change(guest: &Guest<'_, '_>, random: &mut Random, map: &mut [Page], pages: &
     let mut is_map = false;
     // Mostly what can be done: there are pages of both kinds in few ranges.
     let choice = if is_mapped {
-        3 + random.below(5)
+        3 + random.index(5)
     } else if at.iter().all(Option::is_none) {
         0
     } else {
-        random.below(8)
+        random.index(8)
     };
     let result = match choice {
         0..3 => {
@@ -165,7 +149,7 @@ fn change(guest: &Guest<'_, '_>, random: &mut Random, map: &mut [Page], pages: &
 
 /// Makes the guest read, write or execute the page, and says whether it could.
 fn probe(guest: &mut Guest<'_, '_>, random: &mut Random, page: usize, expected: Page, step: usize) -> Outcome<bool> {
-    let kind = [Access::READ, Access::WRITE, Access::EXECUTE][random.below(3)];
+    let kind = random.one_of(&[Access::READ, Access::WRITE, Access::EXECUTE]);
     let value = random.next();
     let (rip, offset) = match kind {
         Access::READ => (CODE, NUMBER),

@@ -23,7 +23,7 @@ impl Random {
         self.next() % end
     }
 
-    pub(crate) fn one_of(&mut self, values: &[u64]) -> u64 {
+    pub(crate) fn one_of<T: Copy + Default>(&mut self, values: &[T]) -> T {
         values.get(self.index(values.len())).copied().unwrap_or_default()
     }
 
