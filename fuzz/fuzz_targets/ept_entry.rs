@@ -15,7 +15,9 @@ fuzz_target!(|input: (u64, u64, Access, MemoryType)| {
     let eptp = check::<Eptp>(raw);
 
     assert_eq!(entry.hpa().get(), raw & ADDRESS);
-    assert_eq!(u64::from(entry.access().bits()), bits(raw, 0, 3));
+    // R, W and X; X counts for user mode, too, unless bit 10 does.
+    assert_eq!(u64::from(entry.access().bits()), bits(raw, 0, 3) | bits(raw, 2, 1) << 3);
+    assert_eq!(u64::from(entry.mode_based_access().bits()), bits(raw, 0, 3) | bits(raw, 10, 1) << 3);
     let encoding = bits(raw, 3, 3);
     assert_eq!(
         entry.memory_type().map(|kind| u64::from(kind.encoding())),
@@ -24,7 +26,7 @@ fuzz_target!(|input: (u64, u64, Access, MemoryType)| {
 
     let moved = entry.with_hpa(Hpa::new(hpa)).into_bits();
     assert_eq!(moved, raw & !ADDRESS | hpa & ADDRESS);
-    assert_eq!(entry.with_access(access).into_bits(), raw & !7 | u64::from(access.bits()));
+    assert_eq!(entry.with_access(access).into_bits(), raw & !7 | u64::from(access.bits() & 7));
     assert_eq!(entry.with_memory_type(memory_type).into_bits(), raw & !0x38 | u64::from(memory_type.encoding()) << 3);
 
     assert_eq!((eptp.root().get(), u64::from(eptp.levels())), (raw & ADDRESS, bits(raw, 3, 3) + 1));
