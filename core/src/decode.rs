@@ -1,13 +1,14 @@
 //! Lengths and operands of guest instructions, for processors that do not report them.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction as Decoded, Mnemonic, OpKind, Register};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction as Decoded, Mnemonic, OpKind, Register};
 
 use crate::GuestMemory;
 use crate::addr::Gva;
 use crate::guest_paging::{GuestPaging, Privilege, to_page_end};
-use crate::instruction::{Instruction, RegisterOperand, StringOperand};
+use crate::instruction::{Instruction, RegisterOperand, StringOperand, SystemOperand};
 use crate::io::{AddressSize, low_dword};
 use crate::linear;
+use crate::operand::{Operand, OperandSize};
 use crate::register::Gpr;
 use crate::segment::SegmentRegister;
 use crate::vcpu::{SkipError, Vcpu};
@@ -40,7 +41,8 @@ pub fn at_rip<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Result<Instructio
         let [low, high, ..] = low_dword(vcpu.gpr(register)).to_le_bytes();
         u16::from_le_bytes([low, high])
     };
-    decode(fetched, bitness, rip, register_word, |decoded| word_in_memory(vcpu, memory, decoded)).ok_or(failed)
+    let word = |decoded: &Decoded| word_in_memory(vcpu, memory, decoded);
+    decode(fetched, bitness, rip, register_word, word, |decoded| linear_address(vcpu, decoded)).ok_or(failed)
 }
 
 fn bitness<V: Vcpu>(vcpu: &V) -> u32 {
@@ -54,13 +56,14 @@ fn bitness<V: Vcpu>(vcpu: &V) -> u32 {
     }
 }
 
-/// Decodes the first instruction of `bytes`; `memory_word` reads the word at a memory operand.
+/// Decodes the first instruction of `bytes`; `memory_word` reads the word at a memory operand, whose address `address` finds.
 fn decode(
     bytes: &[u8],
     bitness: u32,
     rip: u64,
     register_word: impl FnOnce(Gpr) -> u16,
     memory_word: impl FnOnce(&Decoded) -> Option<u16>,
+    address: impl FnOnce(&Decoded) -> Option<Gva>,
 ) -> Option<Instruction> {
     let decoded = Decoder::with_ip(bitness, bytes, rip, DecoderOptions::NONE).decode();
     if decoded.is_invalid() {
@@ -74,7 +77,42 @@ fn decode(
         })),
         _ => move_operand(&decoded),
     };
-    Some(Instruction { length: u8::try_from(decoded.len()).ok()?, operand, string: string_operand(&decoded) })
+    Some(Instruction {
+        length: u8::try_from(decoded.len()).ok()?,
+        operand,
+        string: string_operand(&decoded),
+        system: system_operand(&decoded, bitness, address),
+    })
+}
+
+fn system_operand(
+    decoded: &Decoded,
+    bitness: u32,
+    address: impl FnOnce(&Decoded) -> Option<Gva>,
+) -> Option<SystemOperand> {
+    let size = match decoded.mnemonic() {
+        Mnemonic::Int => return Some(SystemOperand::Vector(decoded.immediate8())),
+        Mnemonic::Sgdt | Mnemonic::Sidt | Mnemonic::Lgdt | Mnemonic::Lidt => base_size(decoded, bitness),
+        Mnemonic::Invlpg => OperandSize::Bits8,
+        Mnemonic::Smsw | Mnemonic::Sldt | Mnemonic::Str | Mnemonic::Lldt | Mnemonic::Ltr => OperandSize::Bits16,
+        _ => return None,
+    };
+    Some(match gpr(decoded.op0_register()) {
+        Some(register) => SystemOperand::Place {
+            operand: Operand::Register(register),
+            size: u64::try_from(decoded.op0_register().size()).ok().and_then(OperandSize::from_bytes)?,
+        },
+        None => SystemOperand::Place { operand: Operand::Memory(address(decoded)?), size },
+    })
+}
+
+/// The size of the base that goes with a limit. In 64-bit mode it does not depend on prefixes.
+fn base_size(decoded: &Decoded, bitness: u32) -> OperandSize {
+    match decoded.code() {
+        _ if bitness == 64 => OperandSize::Bits64,
+        Code::Sgdt_m1632_16 | Code::Sidt_m1632_16 | Code::Lgdt_m1632_16 | Code::Lidt_m1632_16 => OperandSize::Bits16,
+        _ => OperandSize::Bits32,
+    }
 }
 
 fn gpr(register: Register) -> Option<Gpr> {
@@ -123,8 +161,8 @@ fn segment(register: Register) -> Option<SegmentRegister> {
     })
 }
 
-/// The word at the memory operand of `decoded`.
-fn word_in_memory<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decoded) -> Option<u16> {
+/// The linear address of the memory operand of `decoded`.
+fn linear_address<V: Vcpu>(vcpu: &V, decoded: &Decoded) -> Option<Gva> {
     let offset = decoded.virtual_address(0, 0, |register, _, _| {
         // Bases of segments are added below.
         let value = if register.is_segment_register() { 0 } else { vcpu.gpr(gpr(register)?) };
@@ -134,32 +172,44 @@ fn word_in_memory<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decode
             _ => value,
         })
     })?;
+    Some(Gva::new(linear::address(vcpu, segment(decoded.memory_segment())?, offset)))
+}
+
+/// The word at the memory operand of `decoded`.
+fn word_in_memory<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decoded) -> Option<u16> {
     let mut word = [0; 2];
-    let address = linear::address(vcpu, segment(decoded.memory_segment())?, offset);
-    GuestPaging::of(vcpu).read(memory, Gva::new(address), Privilege::of(vcpu), &mut word).ok()?;
+    let address = linear_address(vcpu, decoded)?;
+    GuestPaging::of(vcpu).read(memory, address, Privilege::of(vcpu), &mut word).ok()?;
     Some(u16::from_le_bytes(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::decode;
-    use crate::instruction::{Instruction, RegisterOperand, StringOperand};
+    use crate::addr::Gva;
+    use crate::instruction::{Instruction, RegisterOperand, StringOperand, SystemOperand};
     use crate::io::AddressSize;
+    use crate::operand::{Operand, OperandSize};
     use crate::register::Gpr;
     use crate::segment::SegmentRegister;
 
     fn decoded(bytes: &[u8], bitness: u32) -> Option<Instruction> {
-        decode(bytes, bitness, 0, |_| 0x1234, |_| Some(0x5678))
+        decode(bytes, bitness, 0, |_| 0x1234, |_| Some(0x5678), |_| Some(Gva::new(0x9abc)))
     }
 
     #[test]
     fn lengths_and_operands_are_found() {
-        let plain = |length| Instruction { length, operand: None, string: None };
+        let plain = |length| Instruction { length, operand: None, string: None, system: None };
         let with = |length, operand| Instruction { operand: Some(operand), ..plain(length) };
         let string = |length, address_size, segment| {
             let string = Some(StringOperand { address_size, segment });
             Instruction { string, ..plain(length) }
         };
+        let system = |length, operand, size| {
+            let system = Some(SystemOperand::Place { operand, size });
+            Instruction { system, ..plain(length) }
+        };
+        let there = Operand::Memory(Gva::new(0x9abc));
         use AddressSize::{Bits16, Bits32, Bits64};
         use SegmentRegister::{Ds, Es, Fs};
         let table: &[(&[u8], u32, Instruction)] = &[
@@ -175,6 +225,15 @@ mod tests {
             (&[0x6e], 16, string(1, Bits16, Ds)),
             (&[0x67, 0x6e], 64, string(2, Bits32, Ds)),
             (&[0x26, 0x6d], 32, string(2, Bits32, Es)),
+            (&[0x0f, 0x01, 0x38], 64, system(3, there, OperandSize::Bits8)),
+            (&[0x0f, 0x01, 0x0e], 64, system(3, there, OperandSize::Bits64)),
+            (&[0x0f, 0x01, 0x1e], 32, system(3, there, OperandSize::Bits32)),
+            (&[0x66, 0x0f, 0x01, 0x16], 32, system(4, there, OperandSize::Bits16)),
+            (&[0x0f, 0x01, 0x06, 0, 0], 16, system(5, there, OperandSize::Bits16)),
+            (&[0x41, 0x0f, 0x00, 0xc1], 64, system(4, Operand::Register(Gpr::R9), OperandSize::Bits32)),
+            (&[0x48, 0x0f, 0x01, 0xe0], 64, system(4, Operand::Register(Gpr::Rax), OperandSize::Bits64)),
+            (&[0x0f, 0x00, 0x1e], 64, system(3, there, OperandSize::Bits16)),
+            (&[0xcd, 0x21], 64, Instruction { system: Some(SystemOperand::Vector(0x21)), ..plain(2) }),
         ];
         for (bytes, bitness, expected) in table {
             assert_eq!(decoded(bytes, *bitness), Some(*expected), "{bytes:x?}");

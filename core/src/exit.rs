@@ -1,10 +1,21 @@
 //! What took the processor out of the guest, in words that both vendors share.
 
-use crate::Access;
-use crate::addr::{Gpa, Gva};
+mod access;
+mod instruction;
+
+use static_assertions::const_assert;
+
+use crate::addr::Gva;
 use crate::event::Exception;
 use crate::io::Io;
+use crate::operand::OperandSize;
 use crate::register::{ControlRegister, Gpr};
+
+pub use access::{
+    ApicAccess, ApicAccessKind, ControlRegisterAccess, DescriptorTableAccess, Invpcid, InvpcidDescriptor, NestedFault,
+    NestedFaultCause, RegisterAccess, TableAccess, TableRegister, TaskSwitch, TaskSwitchSource,
+};
+pub use instruction::{SpecialInstruction, VirtualizationInstruction};
 
 /// An exit: the common kind, and the vendor's own reason with nothing lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,186 +27,211 @@ pub struct Exit<R> {
     pub reason: R,
 }
 
-/// The kind of an exit.
-///
-/// The instruction that caused an exit has not been executed; see [`Vcpu::skip_instruction`](crate::Vcpu::skip_instruction).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-#[non_exhaustive]
-pub enum ExitKind {
-    /// IN, OUT, INS or OUTS.
-    Io(Io),
-    /// RDMSR of the MSR with this number.
-    ReadMsr(u32),
-    /// WRMSR.
-    WriteMsr {
-        /// The number of the MSR.
-        msr: u32,
-        /// The value, from EDX:EAX.
-        value: u64,
-    },
-    /// CPUID; the leaf is in EAX, the sub-leaf in ECX.
-    Cpuid,
-    /// HLT.
-    Hlt,
-    /// VMCALL or VMMCALL.
-    Hypercall,
-    /// A guest-physical address could not be translated, or not for this access.
-    NestedFault(NestedFault),
-    /// MOV to or from a control register.
-    ControlRegister(ControlRegisterAccess),
-    /// MOV to or from a debug register.
-    DebugRegister {
-        /// The number of the register.
-        number: u8,
-        /// The direction and the general-purpose register.
-        access: RegisterAccess,
-    },
-    /// XSETBV; the register number is in ECX, the value in EDX:EAX.
-    Xsetbv,
-    /// An exception that the hypervisor intercepts.
-    Exception {
-        /// The exception.
-        exception: Exception,
-        /// For a page fault the linear address that faulted.
-        address: Option<Gva>,
-    },
-    /// An interrupt of the host came. It is still pending and reaches the host's handler when the host enables interrupts.
-    HostInterrupt,
-    /// A non-maskable interrupt of the host came. The host's handler has run, or runs before the next instruction.
-    HostNmi,
-    /// A machine check of the host came. The host's handler has run.
-    HostMachineCheck,
-    /// The guest takes interrupts now; see [`Vcpu::request_interrupt_window`](crate::Vcpu::request_interrupt_window).
-    InterruptWindow,
-    /// A triple fault: the guest shut down.
-    Shutdown,
-    /// An INIT signal of the host came.
-    Init,
-    /// A start-up IPI came to a processor that waits for one.
-    Sipi(u8),
-    /// PAUSE.
-    Pause,
-    /// MONITOR.
-    Monitor,
-    /// MWAIT.
-    Mwait,
-    /// RDTSC.
-    Rdtsc,
-    /// RDTSCP.
-    Rdtscp,
-    /// RDPMC.
-    Rdpmc,
-    /// INVD.
-    Invd,
-    /// WBINVD or WBNOINVD.
-    Wbinvd,
-    /// INVLPG.
-    Invlpg,
-    /// An instruction of VMX or SVM.
-    Virtualization,
-    /// Something that only this vendor has, or that this version of the library does not know: see [`Exit::reason`].
-    Vendor,
+/// Defines the kinds with their names.
+macro_rules! exit_kinds {
+    ($(#[$doc:meta])* pub enum ExitKind {
+        $($(#[$row_doc:meta])* $name:ident $(($value:ident))? $({ $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })? = $text:literal,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+        #[non_exhaustive]
+        pub enum ExitKind {
+            $($(#[$row_doc])* $name $(($value))? $({ $($(#[$field_doc])* $field: $type,)* })?,)*
+        }
+
+        impl ExitKind {
+            /// A short name of the kind, for counters and traces.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name { .. } => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl ExitKind {
-    /// A short name of the kind, for counters and traces.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Io(_) => "I/O",
-            Self::ReadMsr(_) => "RDMSR",
-            Self::WriteMsr { .. } => "WRMSR",
-            Self::Cpuid => "CPUID",
-            Self::Hlt => "HLT",
-            Self::Hypercall => "hypercall",
-            Self::NestedFault(_) => "nested fault",
-            Self::ControlRegister(_) => "control register",
-            Self::DebugRegister { .. } => "debug register",
-            Self::Xsetbv => "XSETBV",
-            Self::Exception { .. } => "exception",
-            Self::HostInterrupt => "host interrupt",
-            Self::HostNmi => "host NMI",
-            Self::HostMachineCheck => "host machine check",
-            Self::InterruptWindow => "interrupt window",
-            Self::Shutdown => "shutdown",
-            Self::Init => "INIT",
-            Self::Sipi(_) => "SIPI",
-            Self::Pause => "PAUSE",
-            Self::Monitor => "MONITOR",
-            Self::Mwait => "MWAIT",
-            Self::Rdtsc => "RDTSC",
-            Self::Rdtscp => "RDTSCP",
-            Self::Rdpmc => "RDPMC",
-            Self::Invd => "INVD",
-            Self::Wbinvd => "WBINVD",
-            Self::Invlpg => "INVLPG",
-            Self::Virtualization => "virtualization instruction",
-            Self::Vendor => "vendor",
-        }
+exit_kinds! {
+    /// The kind of an exit, with its operands.
+    ///
+    /// Unless it says otherwise, the instruction that caused the exit has not been executed: the `complete` methods of
+    /// [`Vcpu`](crate::Vcpu) do what it does and go to the next one, [`Vcpu::raise`](crate::Vcpu::raise) answers with an exception,
+    /// and the next run executes it again if neither is called. Operands that are whole registers, such as the leaf of CPUID, are not
+    /// repeated here.
+    pub enum ExitKind {
+        /// IN, OUT, INS or OUTS.
+        Io(Io) = "I/O",
+        /// RDMSR of the MSR with this number; the value goes to EDX:EAX.
+        ReadMsr(u32) = "RDMSR",
+        /// WRMSR, WRMSRNS or UWRMSR.
+        WriteMsr {
+            /// The number of the MSR.
+            msr: u32,
+            /// The value.
+            value: u64,
+        } = "WRMSR",
+        /// RDMSR with an immediate operand, or URDMSR: the value goes to one register.
+        ReadMsrTo {
+            /// The number of the MSR.
+            msr: u32,
+            /// The register for the value.
+            destination: Gpr,
+        } = "RDMSR to a register",
+        /// One of the MSRs of RDMSRLIST: those before are done, and RCX has a bit for it and for each that follows.
+        ReadMsrList(u32) = "RDMSRLIST",
+        /// One of the MSRs of WRMSRLIST: those before are done, and RCX has a bit for it and for each that follows.
+        WriteMsrList {
+            /// The number of the MSR.
+            msr: u32,
+            /// The value.
+            value: u64,
+        } = "WRMSRLIST",
+        /// CPUID; the leaf is in EAX, the sub-leaf in ECX.
+        Cpuid = "CPUID",
+        /// HLT.
+        Hlt = "HLT",
+        /// VMCALL or VMMCALL.
+        Hypercall = "hypercall",
+        /// A guest-physical address could not be translated, or not for this access.
+        NestedFault(NestedFault) = "nested fault",
+        /// An instruction that accesses a control register.
+        ControlRegister(ControlRegisterAccess) = "control register",
+        /// The guest has written a control register. Only with SEV-ES.
+        ControlRegisterWritten {
+            /// The register.
+            register: ControlRegister,
+            /// The value that it has now.
+            value: u64,
+        } = "control register written",
+        /// The guest has written EFER, which has this value now. Only with SEV-ES.
+        EferWritten(u64) = "EFER written",
+        /// MOV to or from a debug register.
+        DebugRegister {
+            /// The number of the register.
+            number: u8,
+            /// The direction and the general-purpose register.
+            access: RegisterAccess,
+        } = "debug register",
+        /// SGDT, SIDT, LGDT, LIDT, SLDT, STR, LLDT or LTR.
+        DescriptorTable(DescriptorTableAccess) = "descriptor table",
+        /// XSETBV.
+        Xsetbv {
+            /// The number of the extended control register, from ECX.
+            register: u32,
+            /// The value, from EDX:EAX.
+            value: u64,
+        } = "XSETBV",
+        /// An exception that the hypervisor intercepts.
+        Exception {
+            /// The exception.
+            exception: Exception,
+            /// For a page fault the linear address that faulted.
+            address: Option<Gva>,
+        } = "exception",
+        /// `INT n` with this vector. Only SVM ends a run for it.
+        SoftwareInterrupt(u8) = "software interrupt",
+        /// A task switch.
+        TaskSwitch(TaskSwitch) = "task switch",
+        /// An access to the local APIC that the processor does not virtualize.
+        ApicAccess(ApicAccess) = "APIC access",
+        /// The guest has written the register of the local APIC at this offset. What follows from the value, which is in the page of
+        /// the virtual APIC, is the hypervisor's part.
+        ApicWrite(u16) = "APIC write",
+        /// The guest has ended the interrupt with this vector, of which the hypervisor wanted to know.
+        ApicEoi(u8) = "APIC EOI",
+        /// The guest has lowered its task priority below the threshold.
+        TprBelowThreshold = "TPR below threshold",
+        /// An interrupt of the host came. It is still pending and reaches the host's handler when the host enables interrupts.
+        HostInterrupt = "host interrupt",
+        /// A non-maskable interrupt of the host came. The host's handler has run, or runs before the next instruction.
+        HostNmi = "host NMI",
+        /// A machine check of the host came. The host's handler has run.
+        HostMachineCheck = "host machine check",
+        /// The guest takes interrupts now; see [`Vcpu::request_interrupt_window`](crate::Vcpu::request_interrupt_window).
+        InterruptWindow = "interrupt window",
+        /// The guest takes NMIs now.
+        NmiWindow = "NMI window",
+        /// A triple fault: the guest shut down.
+        Shutdown = "shutdown",
+        /// An INIT signal of the host came.
+        Init = "INIT",
+        /// A start-up IPI with this vector came to a processor that waits for one.
+        Sipi(u8) = "SIPI",
+        /// A system-management interrupt came.
+        Smi = "SMI",
+        /// PAUSE, or so many of them in a loop as the hypervisor allows.
+        Pause = "PAUSE",
+        /// MONITOR; the offset of the address is in RAX.
+        Monitor = "MONITOR",
+        /// MWAIT; hints are in EAX, extensions in ECX.
+        Mwait = "MWAIT",
+        /// UMWAIT.
+        Umwait {
+            /// The wanted state: bit 0 is 0 for C0.2 and 1 for C0.1.
+            state: u32,
+            /// When the wait ends at the latest, by the time-stamp counter; from EDX:EAX.
+            deadline: u64,
+        } = "UMWAIT",
+        /// TPAUSE.
+        Tpause {
+            /// The wanted state: bit 0 is 0 for C0.2 and 1 for C0.1.
+            state: u32,
+            /// When the wait ends at the latest, by the time-stamp counter; from EDX:EAX.
+            deadline: u64,
+        } = "TPAUSE",
+        /// RDTSC.
+        Rdtsc = "RDTSC",
+        /// RDTSCP.
+        Rdtscp = "RDTSCP",
+        /// RDPMC of the counter with this number, from ECX.
+        Rdpmc(u32) = "RDPMC",
+        /// RDRAND.
+        Rdrand {
+            /// The register for the number.
+            destination: Gpr,
+            /// How many bits of it.
+            size: OperandSize,
+        } = "RDRAND",
+        /// RDSEED.
+        Rdseed {
+            /// The register for the number.
+            destination: Gpr,
+            /// How many bits of it.
+            size: OperandSize,
+        } = "RDSEED",
+        /// INVD.
+        Invd = "INVD",
+        /// WBINVD or WBNOINVD.
+        Wbinvd = "WBINVD",
+        /// INVLPG of this linear address.
+        Invlpg(Gva) = "INVLPG",
+        /// INVPCID.
+        Invpcid(Invpcid) = "INVPCID",
+        /// An instruction of VMX or SVM.
+        Virtualization(VirtualizationInstruction) = "virtualization instruction",
+        /// Another instruction that can be made to end a run.
+        Instruction(SpecialInstruction) = "special instruction",
+        /// The preemption timer reached zero.
+        PreemptionTimer = "preemption timer",
+        /// The monitor trap: the guest has executed one instruction, or an event was delivered.
+        MonitorTrap = "monitor trap",
+        /// The page-modification log is full.
+        PageModificationLogFull = "page-modification log full",
+        /// The guest locked the bus: on VMX the instruction has been executed, on SVM the guest has used up what it may.
+        BusLock = "bus lock",
+        /// The guest let no event in for too long.
+        Notify {
+            /// Whether the guest's context is not valid any more, so that it cannot go on.
+            context_invalid: bool,
+        } = "notify",
+        /// VMGEXIT: a guest with SEV-ES asks for something in its GHCB.
+        Vmgexit = "VMGEXIT",
+        /// Something that only this vendor has, or that this version of the library does not know, or whose operands neither the processor
+        /// nor a decoder told: see [`Exit::reason`].
+        Vendor = "vendor",
     }
 }
 
-/// An access to a guest-physical address that nested paging did not allow.
-///
-/// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for EPT Violations"); AMD APM
-/// vol. 2, section 15.25.6, "Nested versus Guest Page Faults, Fault Ordering".
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub struct NestedFault {
-    /// The guest-physical address.
-    pub gpa: Gpa,
-    /// The linear address, where the processor reports it.
-    pub gva: Option<Gva>,
-    /// What the guest wanted to do.
-    pub access: Access,
-    /// Why it could not.
-    pub cause: NestedFaultCause,
-    /// Whether it happened while the processor walked the guest's own page tables.
-    pub table_walk: bool,
-}
-
-/// Why nested paging did not allow an access.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub enum NestedFaultCause {
-    /// Nothing is mapped there.
-    NotMapped,
-    /// A page is mapped, but not for such an access.
-    Permission,
-    /// An entry of the nested table has bits that the processor does not accept.
-    Misconfiguration,
-}
-
-/// Direction of a move between a control or debug register and a general-purpose register.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub enum RegisterAccess {
-    /// The guest reads into the general-purpose register.
-    Read(Gpr),
-    /// The guest writes from the general-purpose register.
-    Write(Gpr),
-}
-
-/// An access to a control register.
-///
-/// Intel SDM vol. 3, section 30.2.1, "Basic VM-Exit Information" (table "Exit Qualification for Control-Register Accesses").
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-#[non_exhaustive]
-pub enum ControlRegisterAccess {
-    /// MOV.
-    Move {
-        /// The control register.
-        register: ControlRegister,
-        /// The direction and the general-purpose register.
-        access: RegisterAccess,
-    },
-    /// CLTS: clears CR0.TS.
-    Clts,
-    /// LMSW: loads bits 3:0 of CR0, but cannot clear bit 0.
-    Lmsw {
-        /// The source operand, as far as the processor reports it.
-        source: u16,
-    },
-}
+// It is returned at every exit. Those of nested faults and exceptions are the largest.
+const_assert!(size_of::<ExitKind>() <= 40);

@@ -1,6 +1,7 @@
 //! What the library needs to know of a guest instruction.
 
 use crate::io::AddressSize;
+use crate::operand::{Operand, OperandSize};
 use crate::register::Gpr;
 use crate::segment::SegmentRegister;
 
@@ -14,6 +15,23 @@ pub struct Instruction {
     pub operand: Option<RegisterOperand>,
     /// The memory operand of a string instruction.
     pub string: Option<StringOperand>,
+    /// The operand, for other instructions that manage the system.
+    pub system: Option<SystemOperand>,
+}
+
+/// The operand of an instruction that manages the system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum SystemOperand {
+    /// Of INVLPG, SMSW, SGDT, SIDT, LGDT, LIDT, SLDT, STR, LLDT and LTR: a register or memory.
+    Place {
+        /// Where it is.
+        operand: Operand,
+        /// Its size. Of GDTR and IDTR, that of the base.
+        size: OperandSize,
+    },
+    /// Of `INT n`: the vector.
+    Vector(u8),
 }
 
 /// The other operand of an access to a control or debug register.

@@ -40,6 +40,7 @@ mod map_error;
 mod mapped_range;
 mod mapping;
 mod mtrr;
+mod operand;
 mod operation;
 mod page_attributes;
 mod paging_level;
@@ -81,7 +82,11 @@ pub use debug_registers::{DebugControl, Dr7};
 pub use direct_map::DirectMap;
 pub use dirty_log::{DirtyLog, DirtyPages, LogError, LogMethod};
 pub use event::{Event, Exception, InjectError, Interruptibility};
-pub use exit::{ControlRegisterAccess, Exit, ExitKind, NestedFault, NestedFaultCause, RegisterAccess};
+pub use exit::{
+    ApicAccess, ApicAccessKind, ControlRegisterAccess, DescriptorTableAccess, Exit, ExitKind, Invpcid,
+    InvpcidDescriptor, NestedFault, NestedFaultCause, RegisterAccess, SpecialInstruction, TableAccess, TableRegister,
+    TaskSwitch, TaskSwitchSource, VirtualizationInstruction,
+};
 pub use format::{Entry, Format, Unsupported};
 pub use frame::{FRAME_BYTES, Frame, Frames, OutOfFrames};
 pub use guest_memory::{AccessError, GuestMappings, GuestMemory};
@@ -89,7 +94,7 @@ pub use guest_paging::{GuestAccess, GuestAccessKind, GuestFault, GuestPaging, Gu
 pub use harvest::{PageFlags, UsedPage};
 #[cfg(target_arch = "x86_64")]
 pub use host::{Host, InterruptsDisabled};
-pub use instruction::{Instruction, RegisterOperand, StringOperand};
+pub use instruction::{Instruction, RegisterOperand, StringOperand, SystemOperand};
 pub use invalidation::Invalidation;
 pub use io::{AddressSize, Io, IoDirection, IoError, IoSize, Ports, StringIo};
 pub use map_error::MapError;
@@ -99,6 +104,7 @@ pub use mtrr::{
     MemoryTypePart, MemoryTypeParts, MtrrCapabilities, MtrrDefaultType, MtrrPhysBase, MtrrPhysMask, Mtrrs, RawMtrrs,
     UniformRanges,
 };
+pub use operand::{Operand, OperandSize};
 pub use operation::Operation;
 pub use page_attributes::PageAttributes;
 pub use paging_level::PagingLevel;

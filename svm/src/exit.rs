@@ -1,14 +1,16 @@
 //! Exits in words that both vendors share.
 
+mod operand;
+
 use core::fmt;
 
 use x86_virt_core::{
-    AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpa, Gpr, Gprs, Gva, Instruction, Io,
-    IoDirection, NestedFault, RegisterAccess, RegisterOperand, SegmentRegister, StringIo,
+    AddressSize, Exception, ExitKind, Gpa, Gprs, Gva, Instruction, Io, IoDirection, NestedFault, SegmentRegister,
+    SpecialInstruction, StringIo, VirtualizationInstruction,
 };
 
 use crate::exit_code::ExitCode;
-use crate::exit_info::{IoioInfo, MoveInfo, NpfInfo};
+use crate::exit_info::{IoioInfo, NpfInfo};
 
 /// An exit as the processor reports it.
 ///
@@ -62,6 +64,7 @@ impl<'a> x86_virt_core::arbitrary::Arbitrary<'a> for SvmExit {
 ///     is_protected: true,
 ///     default_address_size: AddressSize::Bits64,
 ///     has_decode_assists: true,
+///     is_delivering: false,
 /// };
 /// assert_eq!(context.gprs.edx_eax(), 0);
 /// ```
@@ -75,6 +78,8 @@ pub struct ExitContext<'g> {
     pub default_address_size: AddressSize,
     /// Whether the processor has decode assists: CPUID Fn8000_000A EDX bit 7.
     pub has_decode_assists: bool,
+    /// Whether the exit interrupted the delivery of an event: EXITINTINFO.
+    pub is_delivering: bool,
 }
 
 /// The kind of an exit whose code says all.
@@ -90,32 +95,53 @@ pub(crate) const fn plain(code: ExitCode) -> Option<ExitKind> {
         ExitCode::HLT | ExitCode::IDLE_HLT => ExitKind::Hlt,
         ExitCode::VMMCALL => ExitKind::Hypercall,
         ExitCode::SHUTDOWN => ExitKind::Shutdown,
-        ExitCode::XSETBV => ExitKind::Xsetbv,
         ExitCode::RDTSC => ExitKind::Rdtsc,
         ExitCode::RDTSCP => ExitKind::Rdtscp,
-        ExitCode::RDPMC => ExitKind::Rdpmc,
         ExitCode::PAUSE => ExitKind::Pause,
         ExitCode::MONITOR => ExitKind::Monitor,
         ExitCode::MWAIT | ExitCode::MWAIT_CONDITIONAL => ExitKind::Mwait,
         ExitCode::INVD => ExitKind::Invd,
         ExitCode::WBINVD => ExitKind::Wbinvd,
-        ExitCode::INVLPG => ExitKind::Invlpg,
-        ExitCode::VMRUN
-        | ExitCode::VMLOAD
-        | ExitCode::VMSAVE
-        | ExitCode::STGI
-        | ExitCode::CLGI
-        | ExitCode::SKINIT
-        | ExitCode::INVLPGA => ExitKind::Virtualization,
-        _ => return None,
+        ExitCode::SMI => ExitKind::Smi,
+        ExitCode::BUSLOCK => ExitKind::BusLock,
+        ExitCode::VMGEXIT => ExitKind::Vmgexit,
+        #[cfg(feature = "provisional")]
+        ExitCode::PML_FULL => ExitKind::PageModificationLogFull,
+        code => return instruction(code),
     })
+}
+
+/// The instructions whose operands are in registers or not of common interest.
+#[inline]
+const fn instruction(code: ExitCode) -> Option<ExitKind> {
+    use SpecialInstruction as Special;
+    use VirtualizationInstruction as Virtualization;
+    Some(ExitKind::Instruction(match code {
+        ExitCode::VMRUN => return Some(ExitKind::Virtualization(Virtualization::Vmrun)),
+        ExitCode::VMLOAD => return Some(ExitKind::Virtualization(Virtualization::Vmload)),
+        ExitCode::VMSAVE => return Some(ExitKind::Virtualization(Virtualization::Vmsave)),
+        ExitCode::STGI => return Some(ExitKind::Virtualization(Virtualization::Stgi)),
+        ExitCode::CLGI => return Some(ExitKind::Virtualization(Virtualization::Clgi)),
+        ExitCode::SKINIT => return Some(ExitKind::Virtualization(Virtualization::Skinit)),
+        ExitCode::INVLPGA => return Some(ExitKind::Virtualization(Virtualization::Invlpga)),
+        ExitCode::PUSHF => Special::Pushf,
+        ExitCode::POPF => Special::Popf,
+        ExitCode::RSM => Special::Rsm,
+        ExitCode::IRET => Special::Iret,
+        ExitCode::ICEBP => Special::Int1,
+        ExitCode::RDPRU => Special::Rdpru,
+        ExitCode::INVLPGB | ExitCode::ILLEGAL_INVLPGB => Special::Invlpgb,
+        ExitCode::MCOMMIT => Special::Mcommit,
+        ExitCode::TLBSYNC => Special::Tlbsync,
+        _ => return None,
+    }))
 }
 
 /// The kind of an exit, from its words and what else there is to know.
 ///
 /// `decode` gives the instruction at RIP of the guest, or `None` if it is not known. It is called at most once, and only where
-/// the processor has not said all: for INS and OUTS, and for accesses to control and debug registers. Any exit gives a kind: what
-/// is not known, or cannot be, is [`ExitKind::Vendor`].
+/// the processor has not said all: for INS and OUTS, for accesses to control, debug and descriptor-table registers, for INVLPG and for
+/// `INT n`. Any exit gives a kind: what is not known, or cannot be, is [`ExitKind::Vendor`].
 ///
 /// ```
 /// use x86_virt_core::{AddressSize, ExitKind, Gprs};
@@ -126,6 +152,7 @@ pub(crate) const fn plain(code: ExitCode) -> Option<ExitKind> {
 ///     is_protected: true,
 ///     default_address_size: AddressSize::Bits64,
 ///     has_decode_assists: true,
+///     is_delivering: false,
 /// };
 /// let exit = SvmExit { code: ExitCode::MSR, info1: 0, info2: 0 };
 /// assert_eq!(decode_exit(exit, context, || None), ExitKind::ReadMsr(0xc000_0080));
@@ -137,13 +164,31 @@ pub fn decode_exit(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce(
         ExitCode::MSR => msr(exit.info1, context.gprs),
         ExitCode::NPF => nested_fault(exit),
         ExitCode::EXCP_MC => ExitKind::HostMachineCheck,
+        ExitCode::XSETBV => ExitKind::Xsetbv { register: low(context.gprs.rcx), value: context.gprs.edx_eax() },
+        ExitCode::RDPMC => ExitKind::Rdpmc(low(context.gprs.rcx)),
+        ExitCode::CR0_SEL_WRITE => operand::selective_write(exit, context, decode),
+        ExitCode::INVLPG => operand::invlpg(exit, context, decode),
+        ExitCode::INVPCID => operand::invpcid(exit),
+        ExitCode::SWINT => operand::software_interrupt(exit, context, decode),
+        ExitCode::TASK_SWITCH => operand::task_switch(exit, context),
+        ExitCode::AVIC_INCOMPLETE_IPI => ExitKind::ApicWrite(operand::ICR_LOW),
+        ExitCode::AVIC_NOACCEL => operand::apic(exit),
+        ExitCode::EFER_WRITE_TRAP => ExitKind::EferWritten(exit.info1),
         code => match code.into_bits() {
-            0x00..=0x1f => control_register(exit, context, decode),
-            0x20..=0x3f => debug_register(exit, context, decode),
+            0x00..=0x1f => operand::control_register(exit, context, decode),
+            0x20..=0x3f => operand::debug_register(exit, context, decode),
             0x40..=0x5f => exception(exit, context),
+            0x66..=0x6d => operand::descriptor_table(exit, decode),
+            0x90..=0x9f => operand::control_register_written(exit),
             _ => plain(code).unwrap_or(ExitKind::Vendor),
         },
     }
+}
+
+/// The low 32 bits of `value`.
+const fn low(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 fn io(info: IoioInfo, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
@@ -168,8 +213,7 @@ fn io(info: IoioInfo, context: ExitContext<'_>, decode: impl FnOnce() -> Option<
 
 /// AMD APM vol. 2, section 15.11, "MSR Intercepts": EXITINFO1 is 0 for RDMSR and 1 for WRMSR.
 fn msr(info1: u64, gprs: &Gprs) -> ExitKind {
-    let [a, b, c, d, ..] = gprs.rcx.to_le_bytes();
-    let msr = u32::from_le_bytes([a, b, c, d]);
+    let msr = low(gprs.rcx);
     match info1 {
         0 => ExitKind::ReadMsr(msr),
         1 => ExitKind::WriteMsr { msr, value: gprs.edx_eax() },
@@ -188,58 +232,13 @@ fn nested_fault(exit: SvmExit) -> ExitKind {
     })
 }
 
-/// The other operand of an access to a control or debug register. The processor reports those of MOV only.
-fn operand(
-    exit: SvmExit,
-    context: ExitContext<'_>,
-    decode: impl FnOnce() -> Option<Instruction>,
-) -> Option<RegisterOperand> {
-    let info = MoveInfo::from_bits(exit.info1);
-    let is_debug_register = exit.code.into_bits() >= 0x20;
-    if context.has_decode_assists && (info.is_move() || is_debug_register) {
-        Some(RegisterOperand::Move(Gpr::from_number(u64::from(info.gpr()))))
-    } else {
-        decode()?.operand
-    }
-}
-
-/// A MOV to or from a register, whose exit codes are `number` for reads and `number + 16` for writes.
-fn access(code: u64, gpr: Gpr) -> RegisterAccess {
-    if code & 0x10 == 0 { RegisterAccess::Read(gpr) } else { RegisterAccess::Write(gpr) }
-}
-
-/// What a decoder does not know, such as SMSW, stays with the vendor.
-fn control_register(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
-    let register = ControlRegister::from_number(exit.code.into_bits() & 0xf);
-    let access = match (register, operand(exit, context, decode)) {
-        (Some(register), Some(RegisterOperand::Move(gpr))) => {
-            ControlRegisterAccess::Move { register, access: access(exit.code.into_bits(), gpr) }
-        }
-        (_, Some(RegisterOperand::Clts)) => ControlRegisterAccess::Clts,
-        (_, Some(RegisterOperand::Lmsw(source))) => ControlRegisterAccess::Lmsw { source },
-        _ => return ExitKind::Vendor,
-    };
-    ExitKind::ControlRegister(access)
-}
-
-fn debug_register(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
-    let [number, ..] = exit.code.into_bits().to_le_bytes();
-    match operand(exit, context, decode) {
-        Some(RegisterOperand::Move(gpr)) => {
-            ExitKind::DebugRegister { number: number & 0xf, access: access(exit.code.into_bits(), gpr) }
-        }
-        _ => ExitKind::Vendor,
-    }
-}
-
 /// AMD APM vol. 2, section 15.12, "Exception Intercepts": EXITINFO1 is the error code, EXITINFO2 the address of a #PF.
 fn exception(exit: SvmExit, context: ExitContext<'_>) -> ExitKind {
     let [code, ..] = exit.code.into_bits().to_le_bytes();
     let vector = code & 0x1f;
-    let [a, b, c, d, ..] = exit.info1.to_le_bytes();
     let has_code = context.is_protected && Exception::pushes_error_code(vector);
     ExitKind::Exception {
-        exception: Exception { vector, error_code: has_code.then_some(u32::from_le_bytes([a, b, c, d])) },
+        exception: Exception { vector, error_code: has_code.then_some(low(exit.info1)) },
         address: (exit.code == ExitCode::EXCP_PF).then_some(Gva::new(exit.info2)),
     }
 }

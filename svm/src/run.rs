@@ -260,6 +260,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             is_protected: self.read(save::CR0).pe(),
             default_address_size: self.default_address_size(),
             has_decode_assists: self.processor.capabilities.features().decode_assists(),
+            is_delivering: self.guest.pending.is_some(),
         };
         exit::decode_exit(exit, context, || self.decode())
     }

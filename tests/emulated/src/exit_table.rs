@@ -1,8 +1,8 @@
 //! The instructions that end a run, and what their exits must say.
 
 use x86_virt::{
-    AddressSize, ControlRegister, ControlRegisterAccess, ExitKind, Gpr, Gprs, Io, IoDirection, IoSize, RegisterAccess,
-    SegmentRegister, StringIo, Vendor,
+    AddressSize, ControlRegister, ControlRegisterAccess, ExitKind, Gpr, Gprs, Gva, Io, IoDirection, IoSize,
+    RegisterAccess, SegmentRegister, StringIo, Vendor, VirtualizationInstruction as Virtualization,
 };
 
 use crate::feature::Feature;
@@ -96,6 +96,10 @@ const fn debug(number: u8, access: RegisterAccess) -> ExitKind {
     ExitKind::DebugRegister { number, access }
 }
 
+const fn xsetbv(rax: u64) -> ExitKind {
+    ExitKind::Xsetbv { register: 0, value: 0x1234 << 32 | rax }
+}
+
 const fn write_msr(rax: u64) -> ExitKind {
     ExitKind::WriteMsr { msr: 0xc000_0080, value: 0x1234 << 32 | rax }
 }
@@ -158,34 +162,34 @@ pub(crate) const LONG: &[Case] = &[
     case("mov rbx, dr6", &[0x0f, 0x21, 0xf3], debug(6, Read(Gpr::Rbx))),
     case("mov dr0, r8", &[0x41, 0x0f, 0x23, 0xc0], debug(0, Write(Gpr::R8))),
     case("mov r14, dr3", &[0x41, 0x0f, 0x21, 0xde], debug(3, Read(Gpr::R14))),
-    case("xsetbv", &[0x0f, 0x01, 0xd1], ExitKind::Xsetbv).needs(&[Feature::Xsave, Feature::ExactExits]),
+    case("xsetbv", &[0x0f, 0x01, 0xd1], xsetbv(0x8001_0033)).needs(&[Feature::Xsave, Feature::ExactExits]),
     case("rdtsc", &[0x0f, 0x31], ExitKind::Rdtsc),
     case("rdtscp", &[0x0f, 0x01, 0xf9], ExitKind::Rdtscp).needs(&[Feature::Rdtscp, Feature::ExactExits]),
     case("pause", &[0xf3, 0x90], ExitKind::Pause),
-    case("rdpmc", &[0x0f, 0x33], ExitKind::Rdpmc),
+    case("rdpmc", &[0x0f, 0x33], ExitKind::Rdpmc(0)),
     case("monitor", &[0x0f, 0x01, 0xc8], ExitKind::Monitor).needs(&[Feature::Monitor]).rax(0x1000),
     case("mwait", &[0x0f, 0x01, 0xc9], ExitKind::Mwait).needs(&[Feature::Monitor]),
     case("invd", &[0x0f, 0x08], ExitKind::Invd).needs(&[Feature::ExactExits]),
     case("wbinvd", &[0x0f, 0x09], ExitKind::Wbinvd),
-    case("invlpg [rax]", &[0x0f, 0x01, 0x38], ExitKind::Invlpg),
-    case("invlpg [rsi+disp32]", &[0x0f, 0x01, 0xbe, 0, 1, 0, 0], ExitKind::Invlpg),
-    case("vmxon [rsi]", &[0xf3, 0x0f, 0xc7, 0x36], ExitKind::Virtualization).intel(),
-    case("vmclear [rsi]", &[0x66, 0x0f, 0xc7, 0x36], ExitKind::Virtualization).intel(),
-    case("vmptrld [rsi]", &[0x0f, 0xc7, 0x36], ExitKind::Virtualization).intel(),
-    case("vmptrst [rsi]", &[0x0f, 0xc7, 0x3e], ExitKind::Virtualization).intel(),
-    case("vmread rcx, rax", &[0x0f, 0x78, 0xc1], ExitKind::Virtualization).intel(),
-    case("vmwrite rax, rcx", &[0x0f, 0x79, 0xc1], ExitKind::Virtualization).intel(),
-    case("vmlaunch", &[0x0f, 0x01, 0xc2], ExitKind::Virtualization).intel(),
-    case("vmresume", &[0x0f, 0x01, 0xc3], ExitKind::Virtualization).intel(),
-    case("vmxoff", &[0x0f, 0x01, 0xc4], ExitKind::Virtualization).intel(),
-    case("invept rax, [rsi]", &[0x66, 0x0f, 0x38, 0x80, 0x06], ExitKind::Virtualization).intel(),
-    case("invvpid rax, [rsi]", &[0x66, 0x0f, 0x38, 0x81, 0x06], ExitKind::Virtualization).intel(),
-    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization).amd().rax(0x1000),
-    case("vmload", &[0x0f, 0x01, 0xda], ExitKind::Virtualization).amd().rax(0x1000),
-    case("vmsave", &[0x0f, 0x01, 0xdb], ExitKind::Virtualization).amd().rax(0x1000),
-    case("stgi", &[0x0f, 0x01, 0xdc], ExitKind::Virtualization).amd(),
-    case("clgi", &[0x0f, 0x01, 0xdd], ExitKind::Virtualization).amd(),
-    case("invlpga", &[0x0f, 0x01, 0xdf], ExitKind::Virtualization).amd(),
+    case("invlpg [rax]", &[0x0f, 0x01, 0x38], ExitKind::Invlpg(Gva::new(0x8001_0033))),
+    case("invlpg [rsi+disp32]", &[0x0f, 0x01, 0xbe, 0, 1, 0, 0], ExitKind::Invlpg(Gva::new(0x1_0100))),
+    case("vmxon [rsi]", &[0xf3, 0x0f, 0xc7, 0x36], ExitKind::Virtualization(Virtualization::Vmxon)).intel(),
+    case("vmclear [rsi]", &[0x66, 0x0f, 0xc7, 0x36], ExitKind::Virtualization(Virtualization::Vmclear)).intel(),
+    case("vmptrld [rsi]", &[0x0f, 0xc7, 0x36], ExitKind::Virtualization(Virtualization::Vmptrld)).intel(),
+    case("vmptrst [rsi]", &[0x0f, 0xc7, 0x3e], ExitKind::Virtualization(Virtualization::Vmptrst)).intel(),
+    case("vmread rcx, rax", &[0x0f, 0x78, 0xc1], ExitKind::Virtualization(Virtualization::Vmread)).intel(),
+    case("vmwrite rax, rcx", &[0x0f, 0x79, 0xc1], ExitKind::Virtualization(Virtualization::Vmwrite)).intel(),
+    case("vmlaunch", &[0x0f, 0x01, 0xc2], ExitKind::Virtualization(Virtualization::Vmlaunch)).intel(),
+    case("vmresume", &[0x0f, 0x01, 0xc3], ExitKind::Virtualization(Virtualization::Vmresume)).intel(),
+    case("vmxoff", &[0x0f, 0x01, 0xc4], ExitKind::Virtualization(Virtualization::Vmxoff)).intel(),
+    case("invept rax, [rsi]", &[0x66, 0x0f, 0x38, 0x80, 0x06], ExitKind::Virtualization(Virtualization::Invept)).intel(),
+    case("invvpid rax, [rsi]", &[0x66, 0x0f, 0x38, 0x81, 0x06], ExitKind::Virtualization(Virtualization::Invvpid)).intel(),
+    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization(Virtualization::Vmrun)).amd().rax(0x1000),
+    case("vmload", &[0x0f, 0x01, 0xda], ExitKind::Virtualization(Virtualization::Vmload)).amd().rax(0x1000),
+    case("vmsave", &[0x0f, 0x01, 0xdb], ExitKind::Virtualization(Virtualization::Vmsave)).amd().rax(0x1000),
+    case("stgi", &[0x0f, 0x01, 0xdc], ExitKind::Virtualization(Virtualization::Stgi)).amd(),
+    case("clgi", &[0x0f, 0x01, 0xdd], ExitKind::Virtualization(Virtualization::Clgi)).amd(),
+    case("invlpga", &[0x0f, 0x01, 0xdf], ExitKind::Virtualization(Virtualization::Invlpga)).amd(),
 ];
 
 /// 32-bit code.
@@ -207,9 +211,9 @@ pub(crate) const PROTECTED: &[Case] = &[
     case("mov dr7, eax", &[0x0f, 0x23, 0xf8], debug(7, Write(Gpr::Rax))),
     case("rdtsc", &[0x0f, 0x31], ExitKind::Rdtsc),
     case("pause", &[0xf3, 0x90], ExitKind::Pause),
-    case("invlpg [eax]", &[0x0f, 0x01, 0x38], ExitKind::Invlpg),
-    case("vmlaunch", &[0x0f, 0x01, 0xc2], ExitKind::Virtualization).intel(),
-    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization).amd().rax(0x1000),
+    case("invlpg [eax]", &[0x0f, 0x01, 0x38], ExitKind::Invlpg(Gva::new(0x8001_0033))),
+    case("vmlaunch", &[0x0f, 0x01, 0xc2], ExitKind::Virtualization(Virtualization::Vmlaunch)).intel(),
+    case("vmrun", &[0x0f, 0x01, 0xd8], ExitKind::Virtualization(Virtualization::Vmrun)).amd().rax(0x1000),
 ];
 
 /// 16-bit code in real mode.

@@ -1,4 +1,4 @@
-//! Exits that have no common kind: they keep their reason, can be printed and skipped.
+//! Exits that the library asks for nowhere: they have their kind and their reason, can be printed and skipped.
 #![expect(unsafe_code, reason = "intercepts more than the library does")]
 
 use alloc::string::ToString as _;
@@ -7,7 +7,10 @@ use x86_virt::svm::vmcb::control;
 use x86_virt::svm::{ExitCode, SvmExit};
 use x86_virt::vmx::field;
 use x86_virt::vmx::{BasicExitReason, SecondaryControls, VmcsRead as _, VmcsWrite as _};
-use x86_virt::{AnyVcpu, ExitKind, Reason, Vcpu, VcpuConfig};
+use x86_virt::{
+    AnyVcpu, DescriptorTableAccess, ExitKind, Gva, Operand, OperandSize, Reason, TableAccess, TableRegister,
+    TaskSwitch, TaskSwitchSource, Vcpu, VcpuConfig,
+};
 
 use crate::bench::Bench;
 use crate::guest::{CODE, GDT, Guest, Mode};
@@ -33,7 +36,13 @@ pub(crate) fn descriptor_table_access(bench: &Bench) -> Outcome {
             }
             _ => fail!("a third vendor"),
         }
-        let reason = expect_vendor(guest)?;
+        let access = DescriptorTableAccess {
+            table: TableRegister::Idtr,
+            direction: TableAccess::Store,
+            operand: Operand::Memory(Gva::new(crate::guest::DATA)),
+            size: Some(OperandSize::Bits64),
+        };
+        let reason = expect(guest, ExitKind::DescriptorTable(access))?;
         match reason {
             Reason::Vmx(reason) => ensure_eq!(reason.basic(), BasicExitReason::GDTR_OR_IDTR_ACCESS, "reason"),
             Reason::Svm(SvmExit { code, .. }) => ensure_eq!(code, ExitCode::IDTR_READ, "exit code"),
@@ -52,7 +61,8 @@ pub(crate) fn task_switch(bench: &Bench) -> Outcome {
         // An available 32-bit task-state segment at 0x12000, behind the other descriptors.
         guest.ram.write(GDT + 0x20, &0x0000_8901_2000_0067_u64.to_le_bytes())?;
         guest.vcpu.set_gdtr(x86_virt::DescriptorTable { base: GDT, limit: 0x27 });
-        let reason = expect_vendor(guest)?;
+        let switch = TaskSwitch { selector: 0x20, source: TaskSwitchSource::Jmp, error_code: None };
+        let reason = expect(guest, ExitKind::TaskSwitch(switch))?;
         ensure!(matches!(reason, Reason::Vmx(reason) if reason.basic() == BasicExitReason::TASK_SWITCH), "{reason}");
         ensure_eq!(guest.vcpu.next_rip()?, CODE + 7, "RIP of the next instruction");
         guest.vcpu.skip_instruction()?;
@@ -60,9 +70,9 @@ pub(crate) fn task_switch(bench: &Bench) -> Outcome {
     })
 }
 
-fn expect_vendor(guest: &mut Guest<'_, '_>) -> Outcome<Reason> {
+fn expect(guest: &mut Guest<'_, '_>, kind: ExitKind) -> Outcome<Reason> {
     let exit = guest.run()?;
-    ensure_eq!(exit.kind, ExitKind::Vendor, "exit ({})", exit.reason);
+    ensure_eq!(exit.kind, kind, "exit ({})", exit.reason);
     ensure!(!exit.reason.to_string().is_empty(), "the reason prints nothing");
     Ok(exit.reason)
 }

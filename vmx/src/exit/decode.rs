@@ -1,15 +1,19 @@
 //! The kind of an exit.
 
+mod operand;
+
 use x86_virt_core::{
     Access, AddressSize, ControlRegister, ControlRegisterAccess, Exception, ExitKind, Gpr, Gprs, Gva, Io, IoDirection,
-    IoSize, NestedFault, NestedFaultCause, RegisterAccess, SegmentRegister, StringIo,
+    IoSize, NestedFault, NestedFaultCause, RegisterAccess, SegmentRegister, SpecialInstruction, StringIo,
+    VirtualizationInstruction,
 };
 
 use super::basic_reason::BasicExitReason;
 use super::instruction_information::StringIoInformation;
 use super::qualification::{
-    ControlRegisterAccessType, ControlRegisterQualification, DebugRegisterQualification, EptViolationQualification,
-    IoQualification,
+    ApicWriteQualification, ControlRegisterAccessType, ControlRegisterQualification, DebugRegisterQualification,
+    EptViolationQualification, InstructionTimeoutQualification, IoQualification, StartupIpiQualification,
+    VirtualizedEoiQualification,
 };
 use super::reason::ExitReason;
 use crate::access::VmcsRead;
@@ -51,35 +55,89 @@ pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> Exi
         BasicExitReason::TRIPLE_FAULT => ExitKind::Shutdown,
         BasicExitReason::INTERRUPT_WINDOW => ExitKind::InterruptWindow,
         BasicExitReason::INIT_SIGNAL => ExitKind::Init,
+        BasicExitReason::NMI_WINDOW => ExitKind::NmiWindow,
         BasicExitReason::STARTUP_IPI => {
-            let [vector, ..] = vmcs.get(field::EXIT_QUALIFICATION).to_le_bytes();
-            ExitKind::Sipi(vector)
+            ExitKind::Sipi(StartupIpiQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION)).vector())
         }
-        BasicExitReason::XSETBV => ExitKind::Xsetbv,
+        BasicExitReason::IO_SMI | BasicExitReason::OTHER_SMI => ExitKind::Smi,
+        BasicExitReason::PREEMPTION_TIMER_EXPIRED => ExitKind::PreemptionTimer,
+        BasicExitReason::MONITOR_TRAP_FLAG => ExitKind::MonitorTrap,
+        BasicExitReason::PAGE_MODIFICATION_LOG_FULL => ExitKind::PageModificationLogFull,
+        BasicExitReason::BUS_LOCK => ExitKind::BusLock,
+        BasicExitReason::INSTRUCTION_TIMEOUT => {
+            let qualification = InstructionTimeoutQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
+            ExitKind::Notify { context_invalid: qualification.context_invalid() }
+        }
+        BasicExitReason::TASK_SWITCH => ExitKind::TaskSwitch(operand::task_switch(vmcs)),
+        BasicExitReason::APIC_ACCESS => ExitKind::ApicAccess(operand::apic_access(vmcs)),
+        BasicExitReason::APIC_WRITE => {
+            ExitKind::ApicWrite(ApicWriteQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION)).offset())
+        }
+        BasicExitReason::VIRTUALIZED_EOI => {
+            ExitKind::ApicEoi(VirtualizedEoiQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION)).vector())
+        }
+        BasicExitReason::TPR_BELOW_THRESHOLD => ExitKind::TprBelowThreshold,
+        BasicExitReason::XSETBV => ExitKind::Xsetbv { register: low(gprs.rcx), value: gprs.edx_eax() },
         BasicExitReason::PAUSE => ExitKind::Pause,
         BasicExitReason::MONITOR => ExitKind::Monitor,
         BasicExitReason::MWAIT => ExitKind::Mwait,
         BasicExitReason::RDTSC => ExitKind::Rdtsc,
         BasicExitReason::RDTSCP => ExitKind::Rdtscp,
-        BasicExitReason::RDPMC => ExitKind::Rdpmc,
+        BasicExitReason::RDPMC => ExitKind::Rdpmc(low(gprs.rcx)),
         BasicExitReason::INVD => ExitKind::Invd,
         BasicExitReason::WBINVD => ExitKind::Wbinvd,
-        BasicExitReason::INVLPG => ExitKind::Invlpg,
-        BasicExitReason::VMCLEAR
-        | BasicExitReason::VMLAUNCH
-        | BasicExitReason::VMPTRLD
-        | BasicExitReason::VMPTRST
-        | BasicExitReason::VMREAD
-        | BasicExitReason::VMRESUME
-        | BasicExitReason::VMWRITE
-        | BasicExitReason::VMXOFF
-        | BasicExitReason::VMXON
-        | BasicExitReason::INVEPT
-        | BasicExitReason::INVVPID
-        | BasicExitReason::VMFUNC
-        | BasicExitReason::GETSEC => ExitKind::Virtualization,
-        _ => ExitKind::Vendor,
+        BasicExitReason::INVLPG => ExitKind::Invlpg(Gva::new(vmcs.get(field::EXIT_QUALIFICATION))),
+        BasicExitReason::RDMSR_IMMEDIATE
+        | BasicExitReason::WRMSRNS_IMMEDIATE
+        | BasicExitReason::URDMSR
+        | BasicExitReason::UWRMSR
+        | BasicExitReason::RDMSRLIST
+        | BasicExitReason::WRMSRLIST => operand::msr(reason.basic(), vmcs, gprs),
+        BasicExitReason::RDRAND | BasicExitReason::RDSEED => operand::random(reason.basic(), vmcs),
+        BasicExitReason::UMWAIT | BasicExitReason::TPAUSE => operand::wait(reason.basic(), vmcs, gprs),
+        BasicExitReason::INVPCID => operand::invpcid(vmcs, gprs).map_or(ExitKind::Vendor, ExitKind::Invpcid),
+        BasicExitReason::GDTR_OR_IDTR_ACCESS => {
+            operand::descriptor_table(vmcs, gprs).map_or(ExitKind::Vendor, ExitKind::DescriptorTable)
+        }
+        BasicExitReason::LDTR_OR_TR_ACCESS => {
+            operand::segment_table(vmcs, gprs).map_or(ExitKind::Vendor, ExitKind::DescriptorTable)
+        }
+        other => instruction(other),
     }
+}
+
+/// The instructions without operands of common interest.
+fn instruction(reason: BasicExitReason) -> ExitKind {
+    use SpecialInstruction as Special;
+    use VirtualizationInstruction as Virtualization;
+    let special = match reason {
+        BasicExitReason::INVEPT => return ExitKind::Virtualization(Virtualization::Invept),
+        BasicExitReason::INVVPID => return ExitKind::Virtualization(Virtualization::Invvpid),
+        BasicExitReason::VMCLEAR => return ExitKind::Virtualization(Virtualization::Vmclear),
+        BasicExitReason::VMFUNC => return ExitKind::Virtualization(Virtualization::Vmfunc),
+        BasicExitReason::VMLAUNCH => return ExitKind::Virtualization(Virtualization::Vmlaunch),
+        BasicExitReason::VMPTRLD => return ExitKind::Virtualization(Virtualization::Vmptrld),
+        BasicExitReason::VMPTRST => return ExitKind::Virtualization(Virtualization::Vmptrst),
+        BasicExitReason::VMREAD => return ExitKind::Virtualization(Virtualization::Vmread),
+        BasicExitReason::VMRESUME => return ExitKind::Virtualization(Virtualization::Vmresume),
+        BasicExitReason::VMWRITE => return ExitKind::Virtualization(Virtualization::Vmwrite),
+        BasicExitReason::VMXOFF => return ExitKind::Virtualization(Virtualization::Vmxoff),
+        BasicExitReason::VMXON => return ExitKind::Virtualization(Virtualization::Vmxon),
+        BasicExitReason::ENCLS => Special::Encls,
+        BasicExitReason::ENCLV => Special::Enclv,
+        BasicExitReason::ENQCMD_PASID => Special::Enqcmd,
+        BasicExitReason::ENQCMDS_PASID => Special::Enqcmds,
+        BasicExitReason::GETSEC => Special::Getsec,
+        BasicExitReason::LOADIWKEY => Special::Loadiwkey,
+        BasicExitReason::PCONFIG => Special::Pconfig,
+        BasicExitReason::RSM => Special::Rsm,
+        BasicExitReason::SEAMCALL => Special::Seamcall,
+        BasicExitReason::TDCALL => Special::Tdcall,
+        BasicExitReason::XRSTORS => Special::Xrstors,
+        BasicExitReason::XSAVES => Special::Xsaves,
+        _ => return ExitKind::Vendor,
+    };
+    ExitKind::Instruction(special)
 }
 
 fn io(vmcs: &impl VmcsRead) -> Option<Io> {
