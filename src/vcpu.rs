@@ -4,8 +4,9 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
-    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, Frames, Gprs, InjectError, Interruptibility,
-    MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, FetchedInstruction, Frames, Gprs, InjectError,
+    Interruptibility, MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr,
+    Vcpu,
 };
 
 use crate::root::CreateError;
@@ -153,6 +154,7 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         fn next_rip(&self) -> Result<u64, SkipError>;
         fn interruptibility(&self) -> Interruptibility;
         fn pending_event(&self) -> Option<Event>;
+        fn fetched_instruction(&self) -> FetchedInstruction;
     }
 
     pass_on! {
@@ -171,6 +173,7 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         mut fn set_xcr0(&mut self, xcr0: u64) -> Result<(), StateError>;
         mut fn set_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError>;
         mut fn clear_shadow(&mut self);
+        mut fn raise_single_step(&mut self);
         mut fn inject(&mut self, event: Event) -> Result<(), InjectError>;
         mut fn cancel_event(&mut self) -> Option<Event>;
         mut fn request_interrupt_window(&mut self);

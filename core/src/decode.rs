@@ -24,25 +24,38 @@ const MAX_INSTRUCTION: usize = 15;
 ///
 /// [`SkipError::NotDecoded`] if its bytes cannot be read or are no instruction.
 pub fn at_rip<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Result<Instruction, SkipError> {
-    let rip = vcpu.rip();
-    let failed = SkipError::NotDecoded { rip };
-    let bitness = bitness(vcpu);
-    let start = linear::address(vcpu, SegmentRegister::Cs, rip);
-    let mut bytes = [0; MAX_INSTRUCTION];
-    // The instruction may end right before a page that is not mapped.
-    let here = to_page_end(Gva::new(start)).min(MAX_INSTRUCTION);
-    let (first, second) = bytes.split_at_mut(here);
-    let (paging, privilege) = (GuestPaging::of(vcpu), Privilege::of(vcpu));
-    paging.fetch(memory, Gva::new(start), privilege, first).map_err(|_| failed)?;
-    let next_page = Gva::new(start.wrapping_add(u64::try_from(here).unwrap_or(0)));
-    let length = if paging.fetch(memory, next_page, privilege, second).is_ok() { MAX_INSTRUCTION } else { here };
-    let fetched = bytes.get(..length).ok_or(failed)?;
+    let failed = SkipError::NotDecoded { rip: vcpu.rip() };
+    let decoded = fetch(vcpu, memory).ok_or(failed)?;
     let register_word = |register| {
         let [low, high, ..] = low_dword(vcpu.gpr(register)).to_le_bytes();
         u16::from_le_bytes([low, high])
     };
     let word = |decoded: &Decoded| word_in_memory(vcpu, memory, decoded);
-    decode(fetched, bitness, rip, register_word, word, |decoded| linear_address(vcpu, decoded)).ok_or(failed)
+    operands(&decoded, bitness(vcpu), register_word, word, |decoded| linear_address(vcpu, decoded)).ok_or(failed)
+}
+
+/// Fetches and decodes the instruction at the guest's CS:RIP.
+pub(crate) fn fetch<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory) -> Option<Decoded> {
+    let start = linear::address(vcpu, SegmentRegister::Cs, vcpu.rip());
+    let mut bytes = [0; MAX_INSTRUCTION];
+    // The instruction may end right before a page that is not mapped.
+    let here = to_page_end(Gva::new(start)).min(MAX_INSTRUCTION);
+    let (first_page, second_page) = bytes.split_at_mut(here);
+    let (paging, privilege) = (GuestPaging::of(vcpu), Privilege::of(vcpu));
+    paging.fetch(memory, Gva::new(start), privilege, first_page).ok()?;
+    let next_page = Gva::new(start.wrapping_add(u64::try_from(here).unwrap_or(0)));
+    let length = if paging.fetch(memory, next_page, privilege, second_page).is_ok() { MAX_INSTRUCTION } else { here };
+    first(vcpu, bytes.get(..length)?)
+}
+
+/// Decodes the first instruction of `bytes`, which are at RIP.
+pub(crate) fn first<V: Vcpu>(vcpu: &V, bytes: &[u8]) -> Option<Decoded> {
+    instruction(bytes, bitness(vcpu), vcpu.rip())
+}
+
+fn instruction(bytes: &[u8], bitness: u32, rip: u64) -> Option<Decoded> {
+    let decoded = Decoder::with_ip(bitness, bytes, rip, DecoderOptions::NONE).decode();
+    if decoded.is_invalid() { None } else { Some(decoded) }
 }
 
 fn bitness<V: Vcpu>(vcpu: &V) -> u32 {
@@ -56,32 +69,27 @@ fn bitness<V: Vcpu>(vcpu: &V) -> u32 {
     }
 }
 
-/// Decodes the first instruction of `bytes`; `memory_word` reads the word at a memory operand, whose address `address` finds.
-fn decode(
-    bytes: &[u8],
+/// What exits need of an instruction; `memory_word` reads the word at a memory operand, whose address `address` finds.
+fn operands(
+    decoded: &Decoded,
     bitness: u32,
-    rip: u64,
     register_word: impl FnOnce(Gpr) -> u16,
     memory_word: impl FnOnce(&Decoded) -> Option<u16>,
     address: impl FnOnce(&Decoded) -> Option<Gva>,
 ) -> Option<Instruction> {
-    let decoded = Decoder::with_ip(bitness, bytes, rip, DecoderOptions::NONE).decode();
-    if decoded.is_invalid() {
-        return None;
-    }
     let operand = match decoded.mnemonic() {
         Mnemonic::Clts => Some(RegisterOperand::Clts),
         Mnemonic::Lmsw => Some(RegisterOperand::Lmsw(match gpr(decoded.op0_register()) {
             Some(source) => register_word(source),
-            None => memory_word(&decoded)?,
+            None => memory_word(decoded)?,
         })),
-        _ => move_operand(&decoded),
+        _ => move_operand(decoded),
     };
     Some(Instruction {
         length: u8::try_from(decoded.len()).ok()?,
         operand,
-        string: string_operand(&decoded),
-        system: system_operand(&decoded, bitness, address),
+        string: string_operand(decoded),
+        system: system_operand(decoded, bitness, address),
     })
 }
 
@@ -130,7 +138,7 @@ fn move_operand(decoded: &Decoded) -> Option<RegisterOperand> {
     gpr(register).map(RegisterOperand::Move)
 }
 
-fn string_operand(decoded: &Decoded) -> Option<StringOperand> {
+pub(crate) fn string_operand(decoded: &Decoded) -> Option<StringOperand> {
     if !decoded.is_string_instruction() {
         return None;
     }
@@ -149,7 +157,7 @@ fn string_operand(decoded: &Decoded) -> Option<StringOperand> {
     })
 }
 
-fn segment(register: Register) -> Option<SegmentRegister> {
+pub(crate) fn segment(register: Register) -> Option<SegmentRegister> {
     Some(match register {
         Register::ES => SegmentRegister::Es,
         Register::CS => SegmentRegister::Cs,
@@ -185,7 +193,7 @@ fn word_in_memory<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decode
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{instruction, operands};
     use crate::addr::Gva;
     use crate::instruction::{Instruction, RegisterOperand, StringOperand, SystemOperand};
     use crate::io::AddressSize;
@@ -194,7 +202,8 @@ mod tests {
     use crate::segment::SegmentRegister;
 
     fn decoded(bytes: &[u8], bitness: u32) -> Option<Instruction> {
-        decode(bytes, bitness, 0, |_| 0x1234, |_| Some(0x5678), |_| Some(Gva::new(0x9abc)))
+        let decoded = instruction(bytes, bitness, 0)?;
+        operands(&decoded, bitness, |_| 0x1234, |_| Some(0x5678), |_| Some(Gva::new(0x9abc)))
     }
 
     #[test]

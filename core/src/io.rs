@@ -118,7 +118,7 @@ impl AddressSize {
     }
 
     /// `register` after `value` was written to an operand of this size: 32-bit writes clear the upper half.
-    const fn merge(self, register: u64, value: u64) -> u64 {
+    pub(crate) const fn merge(self, register: u64, value: u64) -> u64 {
         match self {
             Self::Bits16 => register & !0xffff | value & 0xffff,
             Self::Bits32 => value & 0xffff_ffff,

@@ -10,6 +10,7 @@ mod addr;
 mod bits;
 mod bytes;
 mod codes;
+mod complete;
 mod config;
 #[cfg(target_arch = "x86_64")]
 mod debug;
@@ -39,6 +40,8 @@ mod linear;
 mod map_error;
 mod mapped_range;
 mod mapping;
+#[cfg(feature = "decode")]
+mod mmio;
 mod mtrr;
 mod operand;
 mod operation;
@@ -66,6 +69,9 @@ mod tree;
 mod vcpu;
 mod walk;
 
+#[cfg(test)]
+mod test_vcpu;
+
 pub use access::Access;
 pub use addr::{Gpa, Gva, Hpa, PageSize};
 #[cfg(feature = "arbitrary")]
@@ -75,6 +81,7 @@ pub use bits::{BitField, BitValue, Register};
 #[doc(hidden)]
 pub use bits::{plain, show_field, upper_case};
 pub use codes::Code;
+pub use complete::CompleteError;
 pub use config::{FpuPolicy, Intercepts, VcpuConfig};
 #[cfg(target_arch = "x86_64")]
 pub use debug::HostDebug;
@@ -100,6 +107,11 @@ pub use io::{AddressSize, Io, IoDirection, IoError, IoSize, Ports, StringIo};
 pub use map_error::MapError;
 pub use mapped_range::{Dump, MappedRange, Ranges};
 pub use mapping::{Mapping, MemoryType, Translation};
+#[cfg(feature = "decode")]
+pub use mmio::{
+    Arithmetic, BitOperation, Extension, Mmio, MmioDevice, MmioError, MmioOperation, MmioRegister, MmioSource,
+    MmioString, MmioStringKind,
+};
 pub use mtrr::{
     MemoryTypePart, MemoryTypeParts, MtrrCapabilities, MtrrDefaultType, MtrrPhysBase, MtrrPhysMask, Mtrrs, RawMtrrs,
     UniformRanges,
@@ -120,4 +132,4 @@ pub use space_edit::SpaceEdit;
 pub use state::{CpuState, StateError};
 pub use table_row::{TableRow, code_rows, register_rows};
 pub use tag::{FlushReach, Tag, TagFlush, Tags};
-pub use vcpu::{SkipError, Vcpu};
+pub use vcpu::{FetchedInstruction, SkipError, Vcpu};

@@ -7,7 +7,7 @@ use crate::vcpu::Vcpu;
 /// The linear address of `offset` in `segment`. In 64-bit mode only FS and GS have a base.
 ///
 /// Intel SDM vol. 3, section 3.4.4, "Segment Loading Instructions in IA-32e Mode".
-pub(crate) fn address<V: Vcpu>(vcpu: &V, segment: SegmentRegister, offset: u64) -> u64 {
+pub(crate) fn address<V: Vcpu + ?Sized>(vcpu: &V, segment: SegmentRegister, offset: u64) -> u64 {
     let long = is_64_bit(vcpu);
     let base = match segment {
         SegmentRegister::Fs | SegmentRegister::Gs => vcpu.segment(segment).base,
@@ -19,6 +19,6 @@ pub(crate) fn address<V: Vcpu>(vcpu: &V, segment: SegmentRegister, offset: u64) 
 }
 
 /// Whether the guest executes 64-bit code.
-pub(crate) fn is_64_bit<V: Vcpu>(vcpu: &V) -> bool {
+pub(crate) fn is_64_bit<V: Vcpu + ?Sized>(vcpu: &V) -> bool {
     vcpu.efer().lma() && vcpu.segment(SegmentRegister::Cs).rights.long()
 }

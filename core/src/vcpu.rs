@@ -3,8 +3,13 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use crate::event::{Event, InjectError, Interruptibility};
-use crate::exit::Exit;
+use crate::addr::Gva;
+use crate::complete::{self, CompleteError};
+use crate::event::{Event, Exception, InjectError, Interruptibility};
+use crate::exit::{ControlRegisterAccess, Exit};
+use crate::guest_paging::GuestFault;
+use crate::io::IoSize;
+use crate::operand::OperandSize;
 use crate::permission::{MsrAccess, MsrRangeError, SwitchedMsr};
 use crate::register::{ControlRegister, Efer, Gpr, Gprs, Rflags};
 use crate::segment::{DescriptorTable, Segment, SegmentRegister};
@@ -25,6 +30,33 @@ use crate::state::{CpuState, StateError};
 ///             other => panic!("not handled: {other:?}"),
 ///         }
 ///     }
+/// }
+/// ```
+///
+/// Most exits are answered by one call: a `complete` method does what the instruction does and goes to the next one,
+/// [`skip_instruction`](Self::skip_instruction) only goes to the next one, [`raise`](Self::raise) gives the guest an exception instead.
+/// After none of them, the next run executes the instruction again.
+///
+/// ```
+/// use x86_virt_core::{CompleteError, Exception, ExitKind, Vcpu};
+///
+/// /// Answers an exit, or says that it does not know how.
+/// fn answer<V: Vcpu>(vcpu: &mut V, kind: ExitKind) -> Result<bool, CompleteError> {
+///     match kind {
+///         // No leaf has anything in it.
+///         ExitKind::Cpuid => vcpu.complete_cpuid([0; 4])?,
+///         // The time of the guest stands still.
+///         ExitKind::Rdtsc => vcpu.complete_edx_eax(0)?,
+///         ExitKind::ReadMsr(0x1b) => vcpu.complete_edx_eax(0xfee0_0900)?,
+///         ExitKind::ReadMsr(_) | ExitKind::WriteMsr { .. } => vcpu.raise(Exception::general_protection(0))?,
+///         ExitKind::ControlRegister(access) => vcpu.complete_control_register(access)?,
+///         ExitKind::Xsetbv { register, value } => vcpu.complete_xsetbv(register, value)?,
+///         ExitKind::Virtualization(_) => vcpu.raise(Exception::INVALID_OPCODE)?,
+///         // There are no caches to write back.
+///         ExitKind::Wbinvd => vcpu.skip_instruction()?,
+///         _ => return Ok(false),
+///     }
+///     Ok(true)
 /// }
 /// ```
 ///
@@ -218,16 +250,171 @@ pub trait Vcpu {
         }
     }
 
-    /// Goes to the instruction after the one that caused the last exit, and ends an interrupt shadow.
+    /// The bytes at RIP, where the processor has fetched them for the hypervisor: AMD's decode assists do for nested faults.
+    fn fetched_instruction(&self) -> FetchedInstruction {
+        FetchedInstruction::default()
+    }
+
+    /// Makes the next entry raise the #DB of a single step, as if an instruction had just been executed with RFLAGS.TF = 1.
+    ///
+    /// If another event waits, the guest sees only that.
+    fn raise_single_step(&mut self) {
+        const BS: u64 = 1 << 14;
+        if self.inject(Event::Exception(Exception::DEBUG)).is_ok() {
+            self.set_dr6(self.dr6() | BS);
+        }
+    }
+
+    /// Goes to the instruction after the one that caused the last exit, as if that one had been executed: RIP wraps as the mode
+    /// says, a shadow of STI or MOV SS ends, and a guest that steps through its code gets its #DB.
     ///
     /// # Errors
     ///
     /// As [`next_rip`](Self::next_rip); then nothing is changed.
     fn skip_instruction(&mut self) -> Result<(), SkipError> {
         let next = self.next_rip()?;
-        self.set_rip(next);
-        self.clear_shadow();
+        complete::finish_at(self, next);
         Ok(())
+    }
+
+    /// The same for an instruction of `length` bytes, whatever caused the last exit.
+    fn skip_bytes(&mut self, length: u8) {
+        let next = self.rip().wrapping_add(u64::from(length));
+        let is_64_bit = next >> 32 == 0 || crate::linear::is_64_bit(self);
+        complete::finish_at(self, if is_64_bit { next } else { next & 0xffff_ffff });
+    }
+
+    /// Gives the guest `exception` in place of the instruction that caused the last exit. A page fault goes through
+    /// [`raise_page_fault`](Self::raise_page_fault), which sets CR2.
+    ///
+    /// The error code is pushed if the guest's mode and the exception have one; RFLAGS.RF is set for faults, as a processor does.
+    ///
+    /// # Errors
+    ///
+    /// [`InjectError`] if another event waits, or there is no such exception. Then nothing is changed.
+    fn raise(&mut self, exception: Exception) -> Result<(), InjectError> {
+        complete::raise(self, exception)
+    }
+
+    /// Gives the guest a page fault at `address`, which goes to CR2.
+    ///
+    /// # Errors
+    ///
+    /// [`InjectError`] if another event waits. Then nothing is changed.
+    fn raise_page_fault(&mut self, address: Gva, error_code: u32) -> Result<(), InjectError> {
+        complete::raise_page_fault(self, address, error_code)
+    }
+
+    /// Gives the guest the exception of `fault`. False where it has done nothing wrong: then no memory of the guest is there.
+    ///
+    /// # Errors
+    ///
+    /// [`InjectError`] if another event waits. Then nothing is changed.
+    fn raise_fault(&mut self, fault: &GuestFault) -> Result<bool, InjectError> {
+        match fault.exception() {
+            Some((exception, Some(_))) => {
+                self.raise_page_fault(fault.gva(), exception.error_code.unwrap_or(0)).map(|()| true)
+            }
+            Some((exception, None)) => self.raise(exception).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Answers CPUID with EAX, EBX, ECX and EDX.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_rip`](Self::next_rip); then nothing is changed. So it is with the methods that follow.
+    fn complete_cpuid(&mut self, [eax, ebx, ecx, edx]: [u32; 4]) -> Result<(), SkipError> {
+        self.skip_instruction()?;
+        let gprs = self.gprs_mut();
+        gprs.rax = eax.into();
+        gprs.rbx = ebx.into();
+        gprs.rcx = ecx.into();
+        gprs.rdx = edx.into();
+        Ok(())
+    }
+
+    /// Answers RDMSR, RDTSC or RDPMC: `value` goes to EDX:EAX.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_rip`](Self::next_rip).
+    fn complete_edx_eax(&mut self, value: u64) -> Result<(), SkipError> {
+        self.skip_instruction()?;
+        self.gprs_mut().set_edx_eax(value);
+        Ok(())
+    }
+
+    /// Answers RDTSCP: `counter` goes to EDX:EAX, `aux` to ECX.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_rip`](Self::next_rip).
+    fn complete_rdtscp(&mut self, counter: u64, aux: u32) -> Result<(), SkipError> {
+        self.complete_edx_eax(counter)?;
+        self.gprs_mut().rcx = aux.into();
+        Ok(())
+    }
+
+    /// Answers an instruction that reads something into `destination`: MOV from a control or debug register, or RDMSR with an immediate
+    /// operand. Outside of 64-bit mode, registers have 32 bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_rip`](Self::next_rip).
+    fn complete_register(&mut self, destination: Gpr, value: u64) -> Result<(), SkipError> {
+        let size = if crate::linear::is_64_bit(self) { OperandSize::Bits64 } else { OperandSize::Bits32 };
+        self.skip_instruction()?;
+        complete::write_gpr(self, destination, size, value);
+        Ok(())
+    }
+
+    /// Answers RDRAND or RDSEED. `None` tells the guest that there is no number now.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_rip`](Self::next_rip).
+    fn complete_random(&mut self, destination: Gpr, size: OperandSize, number: Option<u64>) -> Result<(), SkipError> {
+        self.skip_instruction()?;
+        complete::write_gpr(self, destination, size, number.unwrap_or(0));
+        let flags = self.rflags().with_of(false).with_sf(false).with_zf(false).with_af(false).with_pf(false);
+        self.set_rflags(flags.with_cf(number.is_some()));
+        Ok(())
+    }
+
+    /// Answers IN with `value`, in its low bits. [`Io::complete`](crate::Io::complete) answers all port I/O.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_rip`](Self::next_rip).
+    fn complete_in(&mut self, size: IoSize, value: u32) -> Result<(), SkipError> {
+        self.skip_instruction()?;
+        let operand = match size {
+            IoSize::Byte => OperandSize::Bits8,
+            IoSize::Word => OperandSize::Bits16,
+            IoSize::Dword => OperandSize::Bits32,
+        };
+        complete::write_gpr(self, Gpr::Rax, operand, value.into());
+        Ok(())
+    }
+
+    /// Does an access to a control register as a processor does. A value that the guest cannot have gives it #GP.
+    ///
+    /// # Errors
+    ///
+    /// [`CompleteError`]; then nothing is changed. SMSW to memory is left to the caller.
+    fn complete_control_register(&mut self, access: ControlRegisterAccess) -> Result<(), CompleteError> {
+        complete::control_register(self, access)
+    }
+
+    /// Does XSETBV as a processor does. A value that the guest cannot have gives it #GP.
+    ///
+    /// # Errors
+    ///
+    /// [`CompleteError`]; then nothing is changed.
+    fn complete_xsetbv(&mut self, register: u32, value: u64) -> Result<(), CompleteError> {
+        complete::xsetbv(self, register, value)
     }
 
     /// All registers.
@@ -263,6 +450,16 @@ pub trait Vcpu {
     ///
     /// [`StateError`] if the processor cannot run a guest with such a state; then nothing is changed.
     fn set_state(&mut self, state: &CpuState) -> Result<(), StateError>;
+}
+
+/// Bytes of an instruction that the processor has fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct FetchedInstruction {
+    /// The bytes, from RIP on.
+    pub bytes: [u8; 15],
+    /// How many of them there are. 0 if the processor has fetched none.
+    pub length: u8,
 }
 
 /// Why the length of an instruction is not known.

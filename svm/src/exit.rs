@@ -159,11 +159,23 @@ const fn instruction(code: ExitCode) -> Option<ExitKind> {
 /// ```
 #[must_use]
 pub fn decode_exit(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    match plain(exit.code) {
+        Some(kind) => kind,
+        None => with_operands(exit, context, decode),
+    }
+}
+
+/// The kind of an exit that has operands.
+#[inline(never)]
+pub(crate) fn with_operands(
+    exit: SvmExit,
+    context: ExitContext<'_>,
+    decode: impl FnOnce() -> Option<Instruction>,
+) -> ExitKind {
     match exit.code {
         ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), context, decode),
         ExitCode::MSR => msr(exit.info1, context.gprs),
         ExitCode::NPF => nested_fault(exit),
-        ExitCode::EXCP_MC => ExitKind::HostMachineCheck,
         ExitCode::XSETBV => ExitKind::Xsetbv { register: low(context.gprs.rcx), value: context.gprs.edx_eax() },
         ExitCode::RDPMC => ExitKind::Rdpmc(low(context.gprs.rcx)),
         ExitCode::CR0_SEL_WRITE => operand::selective_write(exit, context, decode),
@@ -180,7 +192,7 @@ pub fn decode_exit(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce(
             0x40..=0x5f => exception(exit, context),
             0x66..=0x6d => operand::descriptor_table(exit, decode),
             0x90..=0x9f => operand::control_register_written(exit),
-            _ => plain(code).unwrap_or(ExitKind::Vendor),
+            _ => ExitKind::Vendor,
         },
     }
 }

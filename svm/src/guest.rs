@@ -3,9 +3,9 @@
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
-    ControlRegister, CpuState, Cr4, DescriptorTable, Efer, Event, Exit, Frames, Gprs, InjectError, Interruptibility,
-    MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, Rflags, Segment, SegmentRegister, SkipError,
-    StateError, SwitchedMsr, Vcpu,
+    ControlRegister, CpuState, Cr4, DescriptorTable, Efer, Event, Exit, FetchedInstruction, Frames, Gprs, InjectError,
+    Interruptibility, MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, Rflags, Segment, SegmentRegister,
+    SkipError, StateError, SwitchedMsr, Vcpu,
 };
 
 use crate::cpl::cpl;
@@ -305,6 +305,18 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
     fn clear_shadow(&mut self) {
         let state: InterruptState = self.read(control::INTERRUPT_STATE);
         self.write(control::INTERRUPT_STATE, state.with_interrupt_shadow(false));
+    }
+
+    fn fetched_instruction(&self) -> FetchedInstruction {
+        let has_fetched = self.processor.capabilities.features().decode_assists()
+            && self.last_exit().is_some_and(|exit| matches!(exit.code, ExitCode::NPF | ExitCode::EXCP_PF));
+        if !has_fetched {
+            return FetchedInstruction::default();
+        }
+        FetchedInstruction {
+            bytes: self.read(control::INSN_BYTES),
+            length: self.read(control::INSN_LEN).number_of_bytes_fetched(),
+        }
     }
 
     fn pending_event(&self) -> Option<Event> {

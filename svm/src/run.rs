@@ -262,7 +262,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             has_decode_assists: self.processor.capabilities.features().decode_assists(),
             is_delivering: self.guest.pending.is_some(),
         };
-        exit::decode_exit(exit, context, || self.decode())
+        exit::with_operands(exit, context, || self.decode())
     }
 
     fn default_address_size(&self) -> AddressSize {

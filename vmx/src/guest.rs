@@ -456,6 +456,14 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         }
     }
 
+    fn raise_single_step(&mut self) {
+        // With DEBUGCTL.BTF the guest steps from branch to branch.
+        if !self.vmcs.get(field::GUEST_IA32_DEBUGCTL).btf() {
+            let pending = self.vmcs.get(field::GUEST_PENDING_DEBUG_EXCEPTIONS);
+            self.vmcs.put(field::GUEST_PENDING_DEBUG_EXCEPTIONS, pending.with_bs(true));
+        }
+    }
+
     fn pending_event(&self) -> Option<Event> {
         self.parts.event
     }

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use x86_virt::{
-    Access, ControlRegisterAccess, Event, Exception, Exit, ExitKind, Gpa, GuestMappings, GuestRam, InjectError,
-    IoError, IoSize, Mapping, NestedFault, PageSize, Ports, RegisterAccess, SkipError, StateError, Vcpu,
+    Access, CompleteError, Event, Exception, Exit, ExitKind, Gpa, GuestMappings, GuestRam, InjectError, IoError,
+    IoSize, Mapping, NestedFault, PageSize, Ports, SkipError, Vcpu,
 };
 
 use crate::report::Report;
@@ -75,33 +75,21 @@ fn handle<V: Vcpu, M: GuestMappings<'static>>(
     exit: &Exit<V::Reason>,
 ) -> Result<Option<Ending>, RunError<V::EntryError>> {
     match exit.kind {
-        ExitKind::Cpuid => {
-            cpuid(vcpu);
-            vcpu.skip_instruction()?;
-        }
+        ExitKind::Cpuid => vcpu.complete_cpuid(cpuid(vcpu.gprs().rax))?,
         ExitKind::Io(io) => io.complete(vcpu, guest.memory, &mut guest.devices)?,
-        ExitKind::ReadMsr(SIGNATURE) => {
-            vcpu.gprs_mut().set_edx_eax(guest.msr);
-            vcpu.skip_instruction()?;
-        }
+        ExitKind::ReadMsr(SIGNATURE) => vcpu.complete_edx_eax(guest.msr)?,
         ExitKind::WriteMsr { msr: SIGNATURE, value } => {
             guest.msr = value;
             vcpu.skip_instruction()?;
         }
         ExitKind::ReadMsr(_) | ExitKind::WriteMsr { .. } => {
-            vcpu.inject(Event::Exception(Exception::general_protection(0)))?;
+            vcpu.raise(Exception::general_protection(0))?;
         }
         ExitKind::Hypercall => {
             vcpu.skip_instruction()?;
             hypercall(vcpu, guest)?;
         }
-        ExitKind::ControlRegister(ControlRegisterAccess::Move { register, access }) => {
-            match access {
-                RegisterAccess::Read(gpr) => vcpu.set_gpr(gpr, vcpu.control(register)),
-                RegisterAccess::Write(gpr) => vcpu.set_control(register, vcpu.gpr(gpr))?,
-            }
-            vcpu.skip_instruction()?;
-        }
+        ExitKind::ControlRegister(access) => vcpu.complete_control_register(access)?,
         ExitKind::NestedFault(fault) => map_page(guest, &fault)?,
         ExitKind::Hlt => {
             vcpu.skip_instruction()?;
@@ -118,21 +106,15 @@ fn handle<V: Vcpu, M: GuestMappings<'static>>(
 }
 
 /// The guest sees the vendor of the processor and the name of the hypervisor, and nothing else.
-fn cpuid<V: Vcpu>(vcpu: &mut V) {
-    let leaf = u32::try_from(vcpu.gprs().rax & 0xffff_ffff).unwrap_or(0);
-    let [eax, ebx, ecx, edx] = match leaf {
+fn cpuid(rax: u64) -> [u32; 4] {
+    match u32::try_from(rax & 0xffff_ffff).unwrap_or(0) {
         0 => {
             let vendor = core::arch::x86_64::__cpuid(0);
             [SIGNATURE, vendor.ebx, vendor.ecx, vendor.edx]
         }
         SIGNATURE => [SIGNATURE, NAME[0], NAME[1], NAME[2]],
         _ => [0; 4],
-    };
-    let gprs = vcpu.gprs_mut();
-    gprs.rax = eax.into();
-    gprs.rbx = ebx.into();
-    gprs.rcx = ecx.into();
-    gprs.rdx = edx.into();
+    }
 }
 
 fn hypercall<V: Vcpu, M>(vcpu: &mut V, guest: &mut Guest<'_, M>) -> Result<(), RunError<V::EntryError>> {
@@ -216,11 +198,11 @@ pub(crate) enum RunError<E: core::error::Error> {
     #[error(transparent)]
     Skip(#[from] SkipError),
     #[error(transparent)]
+    Complete(#[from] CompleteError),
+    #[error(transparent)]
     Io(#[from] IoError),
     #[error(transparent)]
     Inject(#[from] InjectError),
-    #[error(transparent)]
-    State(#[from] StateError),
     #[error(transparent)]
     Map(#[from] x86_virt::MapError),
 }

@@ -68,8 +68,8 @@ pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> Exi
             let qualification = InstructionTimeoutQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
             ExitKind::Notify { context_invalid: qualification.context_invalid() }
         }
-        BasicExitReason::TASK_SWITCH => ExitKind::TaskSwitch(operand::task_switch(vmcs)),
-        BasicExitReason::APIC_ACCESS => ExitKind::ApicAccess(operand::apic_access(vmcs)),
+        BasicExitReason::TASK_SWITCH => operand::task_switch(vmcs),
+        BasicExitReason::APIC_ACCESS => operand::apic_access(vmcs),
         BasicExitReason::APIC_WRITE => {
             ExitKind::ApicWrite(ApicWriteQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION)).offset())
         }
@@ -92,25 +92,22 @@ pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> Exi
         | BasicExitReason::URDMSR
         | BasicExitReason::UWRMSR
         | BasicExitReason::RDMSRLIST
-        | BasicExitReason::WRMSRLIST => operand::msr(reason.basic(), vmcs, gprs),
-        BasicExitReason::RDRAND | BasicExitReason::RDSEED => operand::random(reason.basic(), vmcs),
-        BasicExitReason::UMWAIT | BasicExitReason::TPAUSE => operand::wait(reason.basic(), vmcs, gprs),
-        BasicExitReason::INVPCID => operand::invpcid(vmcs, gprs).map_or(ExitKind::Vendor, ExitKind::Invpcid),
-        BasicExitReason::GDTR_OR_IDTR_ACCESS => {
-            operand::descriptor_table(vmcs, gprs).map_or(ExitKind::Vendor, ExitKind::DescriptorTable)
-        }
-        BasicExitReason::LDTR_OR_TR_ACCESS => {
-            operand::segment_table(vmcs, gprs).map_or(ExitKind::Vendor, ExitKind::DescriptorTable)
-        }
-        other => instruction(other),
+        | BasicExitReason::WRMSRLIST => operand::msr(reason, vmcs, gprs),
+        BasicExitReason::RDRAND | BasicExitReason::RDSEED => operand::random(reason, vmcs),
+        BasicExitReason::UMWAIT | BasicExitReason::TPAUSE => operand::wait(reason, vmcs, gprs),
+        BasicExitReason::INVPCID => operand::invpcid(vmcs, gprs),
+        BasicExitReason::GDTR_OR_IDTR_ACCESS => operand::descriptor_table(vmcs, gprs),
+        BasicExitReason::LDTR_OR_TR_ACCESS => operand::segment_table(vmcs, gprs),
+        _ => instruction(reason),
     }
 }
 
 /// The instructions without operands of common interest.
-fn instruction(reason: BasicExitReason) -> ExitKind {
+#[inline(never)]
+fn instruction(reason: ExitReason) -> ExitKind {
     use SpecialInstruction as Special;
     use VirtualizationInstruction as Virtualization;
-    let special = match reason {
+    let special = match reason.basic() {
         BasicExitReason::INVEPT => return ExitKind::Virtualization(Virtualization::Invept),
         BasicExitReason::INVVPID => return ExitKind::Virtualization(Virtualization::Invvpid),
         BasicExitReason::VMCLEAR => return ExitKind::Virtualization(Virtualization::Vmclear),

@@ -1,4 +1,6 @@
-//! Operands that take more than one field.
+//! Operands that take more than one field, or that few exits have.
+//!
+//! The functions are kept out of line, so that the exits that come often save no registers for them.
 
 use x86_virt_core::{
     AddressSize, ApicAccess, ApicAccessKind, DescriptorTableAccess, ExitKind, Gpr, Gprs, Gva, Invpcid, Operand,
@@ -17,6 +19,7 @@ use crate::exit::operand::SizeCode;
 use crate::exit::qualification::{
     ApicAccessQualification, ApicAccessType, MsrQualification, TaskSwitchQualification, TaskSwitchSource,
 };
+use crate::exit::reason::ExitReason;
 use crate::field;
 use crate::segment::SegmentFields;
 
@@ -43,16 +46,17 @@ fn linear(vmcs: &impl VmcsRead, gprs: &Gprs, operand: MemoryOperand) -> Gva {
     Gva::new(if is_64_bit { linear } else { linear & 0xffff_ffff })
 }
 
-pub(super) fn msr(reason: BasicExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
+#[inline(never)]
+pub(super) fn msr(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
     let msr = MsrQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION)).msr();
-    match reason {
+    match reason.basic() {
         BasicExitReason::RDMSRLIST => return ExitKind::ReadMsrList(msr),
         BasicExitReason::WRMSRLIST => return ExitKind::WriteMsrList { msr, value: vmcs.get(field::MSR_DATA) },
         _ => {}
     }
     let information = MsrInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
     let register = Gpr::from(information.reg1());
-    match reason {
+    match reason.basic() {
         BasicExitReason::RDMSR_IMMEDIATE | BasicExitReason::URDMSR => {
             ExitKind::ReadMsrTo { msr, destination: register }
         }
@@ -60,7 +64,8 @@ pub(super) fn msr(reason: BasicExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) ->
     }
 }
 
-pub(super) fn random(reason: BasicExitReason, vmcs: &impl VmcsRead) -> ExitKind {
+#[inline(never)]
+pub(super) fn random(reason: ExitReason, vmcs: &impl VmcsRead) -> ExitKind {
     let information = RandomInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
     let destination = information.destination().into();
     let size = match information.operand_size() {
@@ -69,34 +74,41 @@ pub(super) fn random(reason: BasicExitReason, vmcs: &impl VmcsRead) -> ExitKind 
         SizeCode::BITS_64 => OperandSize::Bits64,
         _ => return ExitKind::Vendor,
     };
-    match reason {
+    match reason.basic() {
         BasicExitReason::RDRAND => ExitKind::Rdrand { destination, size },
         _ => ExitKind::Rdseed { destination, size },
     }
 }
 
-pub(super) fn wait(reason: BasicExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
+#[inline(never)]
+pub(super) fn wait(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
     let information = WaitInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
     let state = low(value(vmcs, gprs, information.source().into()));
     let deadline = gprs.edx_eax();
-    match reason {
+    match reason.basic() {
         BasicExitReason::UMWAIT => ExitKind::Umwait { state, deadline },
         _ => ExitKind::Tpause { state, deadline },
     }
 }
 
-pub(super) fn invpcid(vmcs: &impl VmcsRead, gprs: &Gprs) -> Option<Invpcid> {
+#[inline(never)]
+pub(super) fn invpcid(vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
     let information = InvalidationInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
-    let operand = information.memory_operand(vmcs.get(field::EXIT_QUALIFICATION))?;
+    let Some(operand) = information.memory_operand(vmcs.get(field::EXIT_QUALIFICATION)) else {
+        return ExitKind::Vendor;
+    };
     let register = value(vmcs, gprs, information.reg2().into());
     // Outside of 64-bit mode the register has 32 bits.
     let kind = if register >> 32 == 0 || is_64_bit(vmcs) { register } else { register & 0xffff_ffff };
-    Some(Invpcid { kind, descriptor: linear(vmcs, gprs, operand) })
+    ExitKind::Invpcid(Invpcid { kind, descriptor: linear(vmcs, gprs, operand) })
 }
 
-pub(super) fn descriptor_table(vmcs: &impl VmcsRead, gprs: &Gprs) -> Option<DescriptorTableAccess> {
+#[inline(never)]
+pub(super) fn descriptor_table(vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
     let information = DescriptorTableInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
-    let operand = information.memory_operand(vmcs.get(field::EXIT_QUALIFICATION))?;
+    let Some(operand) = information.memory_operand(vmcs.get(field::EXIT_QUALIFICATION)) else {
+        return ExitKind::Vendor;
+    };
     let (table, direction) = match information.instruction() {
         DescriptorTableInstruction::SGDT => (TableRegister::Gdtr, TableAccess::Store),
         DescriptorTableInstruction::SIDT => (TableRegister::Idtr, TableAccess::Store),
@@ -111,10 +123,11 @@ pub(super) fn descriptor_table(vmcs: &impl VmcsRead, gprs: &Gprs) -> Option<Desc
         OperandSize::Bits16
     };
     let operand = Operand::Memory(linear(vmcs, gprs, operand));
-    Some(DescriptorTableAccess { table, direction, operand, size: Some(size) })
+    ExitKind::DescriptorTable(DescriptorTableAccess { table, direction, operand, size: Some(size) })
 }
 
-pub(super) fn segment_table(vmcs: &impl VmcsRead, gprs: &Gprs) -> Option<DescriptorTableAccess> {
+#[inline(never)]
+pub(super) fn segment_table(vmcs: &impl VmcsRead, gprs: &Gprs) -> ExitKind {
     let information = SegmentTableInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
     let (table, direction) = match information.instruction() {
         SegmentTableInstruction::SLDT => (TableRegister::Ldtr, TableAccess::Store),
@@ -125,13 +138,16 @@ pub(super) fn segment_table(vmcs: &impl VmcsRead, gprs: &Gprs) -> Option<Descrip
     let operand = if information.register_operand() {
         Operand::Register(information.reg1().into())
     } else {
-        let operand = information.memory_operand(vmcs.get(field::EXIT_QUALIFICATION))?;
+        let Some(operand) = information.memory_operand(vmcs.get(field::EXIT_QUALIFICATION)) else {
+            return ExitKind::Vendor;
+        };
         Operand::Memory(linear(vmcs, gprs, operand))
     };
-    Some(DescriptorTableAccess { table, direction, operand, size: None })
+    ExitKind::DescriptorTable(DescriptorTableAccess { table, direction, operand, size: None })
 }
 
-pub(super) fn task_switch(vmcs: &impl VmcsRead) -> TaskSwitch {
+#[inline(never)]
+pub(super) fn task_switch(vmcs: &impl VmcsRead) -> ExitKind {
     let qualification = TaskSwitchQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
     let source = match qualification.source() {
         TaskSwitchSource::CALL => Source::Call,
@@ -144,10 +160,11 @@ pub(super) fn task_switch(vmcs: &impl VmcsRead) -> TaskSwitch {
         vectoring.valid() && vectoring.error_code_valid()
     };
     let error_code = has_code.then(|| vmcs.get(field::IDT_VECTORING_ERROR_CODE));
-    TaskSwitch { selector: qualification.selector(), source, error_code }
+    ExitKind::TaskSwitch(TaskSwitch { selector: qualification.selector(), source, error_code })
 }
 
-pub(super) fn apic_access(vmcs: &impl VmcsRead) -> ApicAccess {
+#[inline(never)]
+pub(super) fn apic_access(vmcs: &impl VmcsRead) -> ExitKind {
     let qualification = ApicAccessQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
     let kind = match qualification.access_type() {
         ApicAccessType::LINEAR_READ => ApicAccessKind::Read,
@@ -158,5 +175,5 @@ pub(super) fn apic_access(vmcs: &impl VmcsRead) -> ApicAccess {
         }
         _ => ApicAccessKind::Other,
     };
-    ApicAccess { offset: qualification.offset(), kind }
+    ExitKind::ApicAccess(ApicAccess { offset: qualification.offset(), kind })
 }

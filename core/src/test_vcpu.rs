@@ -1,0 +1,218 @@
+//! A virtual processor that is nothing but its registers, and keeps one event.
+#![expect(unsafe_code, reason = "implements methods that are the caller's promise")]
+
+use core::convert::Infallible;
+use core::ops::RangeInclusive;
+
+use crate::{
+    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, ExitKind, Gprs, InjectError, Interruptibility,
+    MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+};
+
+/// Registers, which keep what is written to them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers {
+    /// What `Vcpu::state` returns.
+    pub(crate) state: CpuState,
+    /// Length of the instruction at RIP.
+    pub(crate) length: u8,
+    pub(crate) dr6: u64,
+    pub(crate) xcr0: u64,
+    pub(crate) shadow: bool,
+    pub(crate) event: Option<Event>,
+    pub(crate) fetched: crate::FetchedInstruction,
+}
+
+impl Registers {
+    /// Before an instruction of `length` bytes.
+    pub(crate) fn new(state: CpuState, length: u8) -> Self {
+        Self {
+            state,
+            length,
+            dr6: 0xffff_0ff0,
+            xcr0: 1,
+            shadow: false,
+            event: None,
+            fetched: crate::FetchedInstruction::default(),
+        }
+    }
+
+    const fn segment_mut(&mut self, register: SegmentRegister) -> &mut Segment {
+        match register {
+            SegmentRegister::Es => &mut self.state.es,
+            SegmentRegister::Cs => &mut self.state.cs,
+            SegmentRegister::Ss => &mut self.state.ss,
+            SegmentRegister::Ds => &mut self.state.ds,
+            SegmentRegister::Fs => &mut self.state.fs,
+            SegmentRegister::Gs => &mut self.state.gs,
+            SegmentRegister::Ldtr => &mut self.state.ldtr,
+            SegmentRegister::Tr => &mut self.state.tr,
+        }
+    }
+}
+
+/// Methods that read or write one register.
+macro_rules! registers {
+    ($($get:ident, $set:ident: $type:ty;)*) => {
+        $(
+            fn $get(&self) -> $type {
+                self.state.$get
+            }
+
+            fn $set(&mut self, value: $type) {
+                self.state.$get = value;
+            }
+        )*
+    };
+}
+
+impl Vcpu for Registers {
+    type Reason = u32;
+    type EntryError = Infallible;
+
+    registers! {
+        rip, set_rip: u64;
+        rsp, set_rsp: u64;
+        rflags, set_rflags: Rflags;
+        efer, set_efer: Efer;
+        gdtr, set_gdtr: DescriptorTable;
+        idtr, set_idtr: DescriptorTable;
+        dr7, set_dr7: u64;
+    }
+
+    fn run(&mut self) -> Result<Exit<u32>, Infallible> {
+        Ok(Exit { kind: ExitKind::Vendor, reason: 0 })
+    }
+
+    fn gprs(&self) -> &Gprs {
+        &self.state.gprs
+    }
+
+    fn gprs_mut(&mut self) -> &mut Gprs {
+        &mut self.state.gprs
+    }
+
+    fn control(&self, register: ControlRegister) -> u64 {
+        match register {
+            ControlRegister::Cr0 => self.state.cr0.into(),
+            ControlRegister::Cr2 => self.state.cr2,
+            ControlRegister::Cr3 => self.state.cr3,
+            ControlRegister::Cr4 => self.state.cr4.into(),
+            ControlRegister::Cr8 => 0,
+        }
+    }
+
+    fn set_control(&mut self, register: ControlRegister, value: u64) -> Result<(), StateError> {
+        let bits = value & !0x1_ffff_ffff;
+        if bits != 0 && !matches!(register, ControlRegister::Cr2 | ControlRegister::Cr3) {
+            return Err(StateError::Bits { register: "CR", value, bits });
+        }
+        match register {
+            ControlRegister::Cr0 => self.state.cr0 = value.into(),
+            ControlRegister::Cr2 => self.state.cr2 = value,
+            ControlRegister::Cr3 => self.state.cr3 = value,
+            ControlRegister::Cr4 => self.state.cr4 = value.into(),
+            ControlRegister::Cr8 => {}
+        }
+        Ok(())
+    }
+
+    fn segment(&self, register: SegmentRegister) -> Segment {
+        self.state.segment(register)
+    }
+
+    fn set_segment(&mut self, register: SegmentRegister, segment: Segment) {
+        *self.segment_mut(register) = segment;
+    }
+
+    fn breakpoints(&self) -> [u64; 4] {
+        [0; 4]
+    }
+
+    fn set_breakpoints(&mut self, _: [u64; 4]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn dr6(&self) -> u64 {
+        self.dr6
+    }
+
+    fn set_dr6(&mut self, dr6: u64) {
+        self.dr6 = dr6;
+    }
+
+    fn xcr0(&self) -> u64 {
+        self.xcr0
+    }
+
+    fn set_xcr0(&mut self, xcr0: u64) -> Result<(), StateError> {
+        if xcr0 & 1 == 0 {
+            return Err(StateError::Bits { register: "XCR0", value: xcr0, bits: 1 });
+        }
+        self.xcr0 = xcr0;
+        Ok(())
+    }
+
+    fn msr(&self, _: SwitchedMsr) -> u64 {
+        0
+    }
+
+    fn set_msr(&mut self, _: SwitchedMsr, _: u64) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn next_rip(&self) -> Result<u64, SkipError> {
+        if self.length == 0 {
+            return Err(SkipError::NotReported);
+        }
+        Ok(self.state.rip.wrapping_add(u64::from(self.length)))
+    }
+
+    fn interruptibility(&self) -> Interruptibility {
+        Interruptibility { shadow: self.shadow, ..Interruptibility::default() }
+    }
+
+    fn fetched_instruction(&self) -> crate::FetchedInstruction {
+        self.fetched
+    }
+
+    fn clear_shadow(&mut self) {
+        self.shadow = false;
+    }
+
+    fn pending_event(&self) -> Option<Event> {
+        self.event
+    }
+
+    fn inject(&mut self, event: Event) -> Result<(), InjectError> {
+        if let Some(waiting) = self.event {
+            return Err(InjectError::Pending(waiting));
+        }
+        event.validate(self.state.cr0.pe())?;
+        self.event = Some(event);
+        Ok(())
+    }
+
+    fn cancel_event(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
+    fn request_interrupt_window(&mut self) {}
+
+    fn pass_msr(&mut self, _: SwitchedMsr, _: MsrAccess) {}
+
+    unsafe fn pass_host_msr(&mut self, _: u32, _: MsrAccess) -> Result<(), MsrRangeError> {
+        Ok(())
+    }
+
+    fn intercept_msr(&mut self, _: u32, _: MsrAccess) {}
+
+    unsafe fn pass_ports(&mut self, _: RangeInclusive<u16>) {}
+
+    fn intercept_ports(&mut self, _: RangeInclusive<u16>) {}
+
+    fn set_state(&mut self, state: &CpuState) -> Result<(), StateError> {
+        self.state = *state;
+        Ok(())
+    }
+}
