@@ -7,8 +7,8 @@ use fuzz::register::bits;
 use libfuzzer_sys::fuzz_target;
 use x86_virt::svm::{ExitCode, ExitContext, SvmExit, decode_exit};
 use x86_virt::{
-    AddressSize, ApicAccessKind, ControlRegister, ControlRegisterAccess, ExitKind, Gpr, Gprs, Gva, Instruction, Invpcid,
-    IoDirection, NestedFaultCause, Operand, OperandSize, RegisterAccess, RegisterOperand, SegmentRegister,
+    AddressSize, ApicAccessKind, ControlRegister, ControlRegisterAccess, ExitKind, Gpr, Gprs, Gva, Instruction,
+    Invpcid, IoDirection, NestedFaultCause, Operand, OperandSize, RegisterAccess, RegisterOperand, SegmentRegister,
     SpecialInstruction, SystemOperand, TableAccess, TableRegister, VirtualizationInstruction,
 };
 

@@ -8,8 +8,8 @@ use libfuzzer_sys::fuzz_target;
 use x86_virt::vmx::field::{self, Encoding};
 use x86_virt::vmx::{ExitReason, FakeVmcs, VmFail, VmcsRead, decode_exit};
 use x86_virt::{
-    ControlRegisterAccess, ExitKind, Gpr, Gprs, IoDirection, NestedFaultCause, Operand, RegisterAccess, SegmentRegister,
-    TableAccess, TableRegister, TaskSwitchSource,
+    ControlRegisterAccess, ExitKind, Gpr, Gprs, IoDirection, NestedFaultCause, Operand, RegisterAccess,
+    SegmentRegister, TableAccess, TableRegister, TaskSwitchSource,
 };
 
 /// The most fields that decoding an exit may read: the qualification, the information, RSP twice, the mode twice in two fields each, and
@@ -73,7 +73,7 @@ fuzz_target!(|input: Input| {
 
     // The flags in the upper half, and the fields that are not read, change nothing.
     let basic = ExitReason::from_bits(input.reason & 0xffff);
-    let mut other = input.vmcs(!input.other);
+    let mut other = input.vmcs(input.other);
     for info in field::ALL.iter().filter(|info| !read.contains(&info.encoding)) {
         other.set_raw(info.encoding.get(), !input.qualification);
     }

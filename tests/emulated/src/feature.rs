@@ -41,11 +41,17 @@ pub(crate) enum Feature {
     SupervisorStates,
     /// GETSEC.
     Smx,
+    /// The host is not the one that steps after an exit of a guest with RFLAGS.TF = 1: it is for SVM in Bochs 2.7, which keeps the
+    /// trap over the exit.
+    GuestSingleStep,
+    /// An entry loads the CR2 that the guest shall have: not that of an SVM guest in Bochs 2.7.
+    LoadedCr2,
 }
 
 impl Feature {
     /// All of them.
     pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -63,6 +69,8 @@ impl Feature {
         Self::ExactPageWalks,
         Self::SupervisorStates,
         Self::Smx,
+        Self::GuestSingleStep,
+        Self::LoadedCr2,
     ];
 }
 
@@ -83,6 +91,12 @@ pub(crate) fn has(feature: Feature) -> bool {
         Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts | Feature::RsmIntercept => {
             !is_svm_in_bochs()
         }
+        | Feature::ExactExceptions => !is_tcg(),
+        Feature::SoftwareInterruptInformation
+        | Feature::PromptVirtualInterrupts
+        | Feature::RsmIntercept
+        | Feature::GuestSingleStep
+        | Feature::LoadedCr2 => !is_svm_in_bochs(),
         // Bochs is the only emulator here with VMX.
         Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),
         Feature::SupervisorStates => __cpuid(0).eax >= 0xd && __cpuid_count(0xd, 1).ecx != 0,

@@ -11,6 +11,7 @@ mod bench;
 mod check_svm;
 mod check_vmx;
 mod code;
+mod completion;
 mod controls_vmx;
 mod coverage;
 mod debug;
@@ -33,6 +34,7 @@ mod interrupts;
 mod life_cycle;
 mod memory;
 mod migration;
+mod mmio;
 mod moving;
 mod nested_tables;
 mod nmi;
@@ -196,6 +198,16 @@ const TESTS: &[Test] = tests! {
         protected_mode: On::Every,
         real_mode: On::Every,
         next_rip_at_the_end_of_a_segment: On::Every,
+    }
+    completion {
+        answers: On::Every,
+        single_step: On::Every,
+        exceptions: On::Every,
+    }
+    mmio {
+        long_mode: On::Every,
+        protected_mode: On::Every,
+        real_mode: On::Every,
     }
 };
 
