@@ -13,7 +13,9 @@ use x86_virt::vmx::{
     BasicExitReason, Control, ControlWord, ExitQualification, InstructionInformation, PinControls, PrimaryControls,
     SecondaryControls, VmcsRead as _, VmcsWrite as _, VmxVcpu,
 };
-use x86_virt::{AnyVcpu, CpuState, Gprs, GuestRam, Hpa, Reason, Vcpu, VcpuConfig};
+use x86_virt::{
+    AnyVcpu, CpuState, DescriptorTableAccess, ExitKind, Gprs, GuestRam, Hpa, Invpcid, Operand, Reason, Vcpu, VcpuConfig,
+};
 
 use crate::bench::{Bench, Frames};
 use crate::coverage;
@@ -443,6 +445,16 @@ fn check(bench: &Bench, case: &Case) -> Outcome {
         let Reason::Vmx(reason) = exit.reason else { fail!("no VMX: {}", exit.reason) };
         ensure_eq!(reason.basic(), case.reason, "reason at {:#x}", guest.vcpu.rip());
         ensure_eq!(guest.vcpu.rip(), CODE + case.offset, "RIP");
+        // Sub-page permissions alone have no kind.
+        let has_kind = reason.basic() != BasicExitReason::SPP_RELATED_EVENT;
+        ensure_eq!(exit.kind != ExitKind::Vendor, has_kind, "kind");
+        match exit.kind {
+            ExitKind::DescriptorTable(DescriptorTableAccess { operand: Operand::Memory(address), .. })
+            | ExitKind::Invpcid(Invpcid { descriptor: address, .. }) => {
+                ensure_eq!(Some(address.get()), case.operand, "linear address of the operand");
+            }
+            _ => {}
+        }
         let AnyVcpu::Vmx(vcpu) = &guest.vcpu else { fail!("no VMX") };
         let raw = vcpu.vmcs().read(field::EXIT_QUALIFICATION)?;
         ensure_eq!(raw, case.qualification.unwrap_or(raw), "exit qualification");

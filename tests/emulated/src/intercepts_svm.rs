@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use x86_virt::svm::vmcb::{Field, Owned, control};
 use x86_virt::svm::{ExitCode, SvmExit, SvmVcpu};
-use x86_virt::{AnyVcpu, CpuState, DescriptorTable, Gprs, Reason, Vcpu, VcpuConfig};
+use x86_virt::{AnyVcpu, CpuState, DescriptorTable, ExitKind, Gpr, Gprs, Gva, Operand, Reason, Vcpu, VcpuConfig};
 
 use crate::bench::{Bench, Frames};
 use crate::feature::{Feature, has};
@@ -172,11 +172,29 @@ fn check(bench: &Bench, case: &Case) -> Outcome {
         let AnyVcpu::Svm(vcpu) = &mut guest.vcpu else { fail!("no SVM") };
         intercept(vcpu, case.code)?;
         let exit = guest.run()?;
+        kind(exit.kind, case)?;
         let Reason::Svm(exit) = exit.reason else { fail!("no SVM: {}", exit.reason) };
         ensure_eq!(exit.code, case.code, "exit code at {:#x}", guest.vcpu.rip());
         ensure_eq!(guest.vcpu.rip(), case.mode.start(), "RIP");
         operands(exit, case)
     })
+}
+
+/// Each has a kind, with the operands that the bytes of the instruction have.
+fn kind(kind: ExitKind, case: &Case) -> Outcome {
+    let is_right = match kind {
+        ExitKind::DescriptorTable(access) => {
+            // SGDT, SIDT, LGDT and LIDT are here of memory at RSI, the others of AX.
+            let is_memory = case.bytes.get(1) == Some(&1);
+            let expected = if is_memory { Operand::Memory(Gva::new(DATA)) } else { Operand::Register(Gpr::Rax) };
+            access.operand == expected
+        }
+        ExitKind::Invlpg(address) => address == Gva::new(DATA),
+        ExitKind::SoftwareInterrupt(vector) => vector == 0x21,
+        kind => kind != ExitKind::Vendor,
+    };
+    ensure!(is_right, "{kind:x?}");
+    Ok(())
 }
 
 /// Compares what the manual defines for the exit.
