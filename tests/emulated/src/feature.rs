@@ -50,8 +50,7 @@ pub(crate) enum Feature {
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 17] = [
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -88,10 +87,6 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::BreakpointInformation
         | Feature::ExactExceptions
         | Feature::ExactPageWalks => !is_tcg(),
-        Feature::SoftwareInterruptInformation | Feature::PromptVirtualInterrupts | Feature::RsmIntercept => {
-            !is_svm_in_bochs()
-        }
-        | Feature::ExactExceptions => !is_tcg(),
         Feature::SoftwareInterruptInformation
         | Feature::PromptVirtualInterrupts
         | Feature::RsmIntercept

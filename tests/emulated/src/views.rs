@@ -10,7 +10,7 @@ use x86_virt::vmx::{
 };
 use x86_virt::{
     Access, AddressSpace, AnyVcpu, Exit, ExitKind, Gpa, GuestRam, Mapping, NestedFaultCause, PageSize, Reason, Root,
-    Space, Vcpu, VcpuConfig,
+    Space, Vcpu, VcpuConfig, VirtualizationInstruction,
 };
 
 use crate::bench::{Bench, Frames};
@@ -155,7 +155,7 @@ pub(crate) fn invalid_functions_end_a_run(bench: &Bench) -> Outcome {
         for (eax, ecx) in [(0, 3), (0, 511), (0, 512), (0, 0xffff_ffff), (1, 0), (63, 1)] {
             let exit = function(vcpu, eax, ecx)?;
             ensure_eq!(exit.reason.basic(), BasicExitReason::VMFUNC, "exit of function {eax:#x} with {ecx:#x}");
-            ensure_eq!(exit.kind, ExitKind::Virtualization, "kind");
+            ensure_eq!(exit.kind, ExitKind::Virtualization(VirtualizationInstruction::Vmfunc), "kind");
             ensure_eq!((vcpu.rip(), vcpu.eptp_index()), (CODE, Some(index(0))), "RIP and space");
         }
         ensure_eq!(vcpu.select_space(index(3)), Err(NoSuchSpace { index: 3 }), "choice of the host");
