@@ -35,7 +35,8 @@ pub(crate) enum Feature {
     RsmIntercept,
     /// The monitor trap flag ends a run after an instruction: Bochs 2.7 offers the control, and only injects the event.
     MonitorTrapFlag,
-    /// Page walks are as the manual says: QEMU's TCG sets an accessed flag in PDPTEs of PAE paging, and reports reserved bits with P = 0.
+    /// Page walks are as the manual says: QEMU's TCG sets an accessed flag in PDPTEs of PAE paging, reports reserved bits with P = 0, and
+    /// takes pages of 1 GiB on processors without them.
     ExactPageWalks,
     /// XSAVES and XRSTORS, with at least one state of the supervisor.
     SupervisorStates,

@@ -146,7 +146,7 @@ fn check(guest: &mut Guest<'_, '_>, random: &mut Random, number: u64) -> Outcome
 fn walk(guest: &Guest<'_, '_>) -> GuestPaging {
     let [address_width, ..] = __cpuid(0x8000_0008).eax.to_le_bytes();
     let has_1g = __cpuid(0x8000_0001).edx >> 26 & 1 == 1;
-    let largest_page = if has_1g { PageSize::Size1G } else { PageSize::Size2M };
+    let largest_page = if has_1g || !has(Feature::ExactPageWalks) { PageSize::Size1G } else { PageSize::Size2M };
     GuestPaging { address_width, largest_page, ..GuestPaging::of(&guest.vcpu) }
 }
 
