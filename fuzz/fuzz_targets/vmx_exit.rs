@@ -114,7 +114,9 @@ fn expect(input: &Input, kind: ExitKind) {
             assert_eq!(kind, ExitKind::WriteMsr { msr: low(input.gprs.rcx), value });
         }
         (48, ExitKind::NestedFault(fault)) => {
-            assert_eq!((fault.gpa.get(), u64::from(fault.access.bits())), (input.gpa, bits(qualification, 0, 3)));
+            // A fetch is one in either mode.
+            let access = bits(qualification, 0, 3) | bits(qualification, 2, 1) << 3;
+            assert_eq!((fault.gpa.get(), u64::from(fault.access.bits())), (input.gpa, access));
             assert_eq!(fault.cause == NestedFaultCause::NotMapped, bits(qualification, 3, 3) == 0);
             let has_linear_address = bits(qualification, 7, 1) == 1;
             assert_eq!(fault.gva.map(|gva| gva.get()), has_linear_address.then_some(input.gva));
