@@ -100,7 +100,7 @@ pub(crate) fn invalid_guest_state(bench: &Bench) -> Outcome {
         vcpu.vmcs_mut().write(field::GUEST_TR_ACCESS_RIGHTS, SegmentAccessRights::from_bits(0x82))?;
         for _ in 0..2 {
             let before = vcpu.state();
-            expect_reason_33(vcpu.run().err(), 0)?;
+            expect_failure(vcpu.run().err(), BasicExitReason::INVALID_GUEST_STATE, 0)?;
             ensure_eq!(vcpu.state(), before, "state after the refusal");
         }
         vcpu.vmcs_mut().write(field::GUEST_TR_ACCESS_RIGHTS, valid)?;
@@ -111,14 +111,41 @@ pub(crate) fn invalid_guest_state(bench: &Bench) -> Outcome {
 /// Exit reason 33, qualification 4.
 pub(crate) fn invalid_link_pointer(bench: &Bench) -> Outcome {
     with_vcpu(bench, |vcpu| {
-        with_invalid(vcpu, field::VMCS_LINK_POINTER, Hpa::new(0x123), |error| expect_reason_33(Some(error), 4))
+        with_invalid(vcpu, field::VMCS_LINK_POINTER, Hpa::new(0x123), |error| {
+            expect_failure(Some(error), BasicExitReason::INVALID_GUEST_STATE, 4)
+        })
     })
 }
 
-fn expect_reason_33(error: Option<EntryError>, expected: u64) -> Outcome {
+/// Exit reason 34; the qualification is the number of the entry that cannot be loaded, which count from 1.
+pub(crate) fn msr_that_cannot_be_loaded(bench: &Bench) -> Outcome {
+    /// IA32_FS_BASE, which no entry may load.
+    const FS_BASE: u64 = 0xc000_0100;
+    /// IA32_KERNEL_GS_BASE, which the next entry or the host writes before it is used.
+    const KERNEL_GS_BASE: u64 = 0xc000_0102;
+    const AREA: u64 = 0x1_6000;
+    let ram = bench.ram();
+    with_vcpu(bench, |vcpu| {
+        for (at, word) in (AREA..).step_by(8).zip([KERNEL_GS_BASE, 0, FS_BASE, 0]) {
+            ram.write(at, &word.to_le_bytes())?;
+        }
+        let area = Hpa::new(ram.hpa().get() + AREA);
+        // SAFETY: memory of the guest, which the processor reads.
+        unsafe { vcpu.vmcs_mut().write_sensitive(field::ENTRY_MSR_LOAD_ADDRESS, area) }?;
+        // SAFETY: as above.
+        unsafe { vcpu.vmcs_mut().write_sensitive(field::ENTRY_MSR_LOAD_COUNT, 2) }?;
+        let before = vcpu.state();
+        expect_failure(vcpu.run().err(), BasicExitReason::MSR_LOADING, 2)?;
+        ensure_eq!(vcpu.state(), before, "state after the refusal");
+        // SAFETY: the value from before.
+        Ok(unsafe { vcpu.vmcs_mut().write_sensitive(field::ENTRY_MSR_LOAD_COUNT, 0) }?)
+    })
+}
+
+fn expect_failure(error: Option<EntryError>, why: BasicExitReason, expected: u64) -> Outcome {
     match error {
         Some(EntryError::Failed { reason, qualification }) => {
-            ensure_eq!(reason.basic(), BasicExitReason::INVALID_GUEST_STATE, "reason");
+            ensure_eq!(reason.basic(), why, "reason");
             ensure!(reason.entry_failure(), "{reason} is no failure of an entry");
             coverage::exit(Reason::Vmx(reason));
             ensure_eq!(qualification, expected, "qualification");

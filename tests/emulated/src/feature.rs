@@ -42,6 +42,8 @@ pub(crate) enum Feature {
     SupervisorStates,
     /// GETSEC.
     Smx,
+    /// A triple fault of a guest ends the run: Bochs 2.7 stops with SVM.
+    GuestShutdown,
     /// The host is not the one that steps after an exit of a guest with RFLAGS.TF = 1: it is for SVM in Bochs 2.7, which keeps the
     /// trap over the exit.
     GuestSingleStep,
@@ -51,7 +53,7 @@ pub(crate) enum Feature {
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -70,6 +72,7 @@ impl Feature {
         Self::SupervisorStates,
         Self::Smx,
         Self::GuestSingleStep,
+        Self::GuestShutdown,
         Self::LoadedCr2,
     ];
 }
@@ -92,6 +95,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::PromptVirtualInterrupts
         | Feature::RsmIntercept
         | Feature::GuestSingleStep
+        | Feature::GuestShutdown
         | Feature::LoadedCr2 => !is_svm_in_bochs(),
         // Bochs is the only emulator here with VMX.
         Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),

@@ -66,12 +66,16 @@ const CASES: &[Case] = &[
     case(ExitCode::DR1_READ, &[0x0f, 0x21, 0xc8]),
     case(ExitCode::DR2_READ, &[0x0f, 0x21, 0xd0]),
     case(ExitCode::DR3_READ, &[0x0f, 0x21, 0xd8]),
+    case(ExitCode::DR4_READ, &[0x0f, 0x21, 0xe0]),
+    case(ExitCode::DR5_READ, &[0x0f, 0x21, 0xe8]),
     case(ExitCode::DR6_READ, &[0x0f, 0x21, 0xf0]),
     case(ExitCode::DR7_READ, &[0x0f, 0x21, 0xf8]),
     case(ExitCode::DR0_WRITE, &[0x0f, 0x23, 0xc0]),
     case(ExitCode::DR1_WRITE, &[0x0f, 0x23, 0xc8]),
     case(ExitCode::DR2_WRITE, &[0x0f, 0x23, 0xd0]),
     case(ExitCode::DR3_WRITE, &[0x0f, 0x23, 0xd8]),
+    case(ExitCode::DR4_WRITE, &[0x0f, 0x23, 0xe0]),
+    case(ExitCode::DR5_WRITE, &[0x0f, 0x23, 0xe8]),
     case(ExitCode::DR6_WRITE, &[0x0f, 0x23, 0xf0]),
     case(ExitCode::DR7_WRITE, &[0x0f, 0x23, 0xf8]),
     case(ExitCode::CR0_SEL_WRITE, &[0x0f, 0x22, 0xc0]).prepare(without_cr0_write),
@@ -114,6 +118,11 @@ const CASES: &[Case] = &[
     case(ExitCode::MWAIT, &[0x0f, 0x01, 0xc9]).needs(Feature::Monitor),
     case(ExitCode::XSETBV, &[0x0f, 0x01, 0xd1]).needs(Feature::ExactExits).prepare(|state, _| {
         state.cr4.set_osxsave(true);
+        Ok(())
+    }),
+    // UD2, with an empty IDT.
+    case(ExitCode::SHUTDOWN, &[0x0f, 0x0b]).needs(Feature::GuestShutdown).prepare(|state, _| {
+        state.idtr.limit = 0;
         Ok(())
     }),
     // JMP 20H:0, to a task-state segment.

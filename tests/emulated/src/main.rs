@@ -139,6 +139,7 @@ const TESTS: &[Test] = tests! {
         invalid_host_state: On::Only(Vendor::Intel),
         invalid_guest_state: On::Only(Vendor::Intel),
         invalid_link_pointer: On::Only(Vendor::Intel),
+        msr_that_cannot_be_loaded: On::Only(Vendor::Intel),
         unsupported_field: On::Only(Vendor::Intel),
     }
     entry_svm {
