@@ -27,8 +27,10 @@ pub(crate) enum On {
     Only(Vendor),
     /// The bootstrap processor alone: it needs something that the machine has once.
     First,
-    /// The bootstrap processor alone, of this vendor.
-    FirstOf(Vendor),
+    /// Machines with one processor: nothing in it depends on others, which would have to wait for it.
+    Alone,
+    /// The same, of this vendor.
+    AloneOf(Vendor),
     /// Every processor but that: it leaves something behind that only a reset takes away.
     Others,
 }
@@ -101,7 +103,8 @@ pub(crate) fn run(bench: &Bench, tests: &[Test]) {
             On::Every => true,
             On::Only(only) => vendor == Some(only),
             On::First => bench.processor == 0,
-            On::FirstOf(only) => bench.processor == 0 && vendor == Some(only),
+            On::Alone => machine::processors() == 1,
+            On::AloneOf(only) => machine::processors() == 1 && vendor == Some(only),
             On::Others => bench.processor != 0,
         };
         if !is_for_here || !test.name.contains(filter) {

@@ -96,7 +96,7 @@ const TESTS: &[Test] = tests! {
         timer_during_exits: On::First,
     }
     memory {
-        one_page_of_4_gib: On::First,
+        one_page_of_4_gib: On::Alone,
     }
     paging {
         page_of_2_mib: On::Every,
@@ -123,7 +123,7 @@ const TESTS: &[Test] = tests! {
         flags_are_harvested: On::Every,
     }
     guest_paging {
-        faults_are_the_processors: On::First,
+        faults_are_the_processors: On::Alone,
     }
     nested_tables {
         agree_with_a_plain_map: On::Every,
@@ -150,13 +150,13 @@ const TESTS: &[Test] = tests! {
         agrees_with_the_processor: On::Only(Vendor::Amd),
     }
     controls_vmx {
-        that_end_a_run: On::FirstOf(Vendor::Intel),
+        that_end_a_run: On::AloneOf(Vendor::Intel),
     }
     fields_vmx {
-        every_one: On::FirstOf(Vendor::Intel),
+        every_one: On::AloneOf(Vendor::Intel),
     }
     intercepts_svm {
-        of_instructions: On::FirstOf(Vendor::Amd),
+        of_instructions: On::AloneOf(Vendor::Amd),
     }
     vendor_exits {
         descriptor_table_access: On::Every,
@@ -184,13 +184,13 @@ const TESTS: &[Test] = tests! {
         real_mode_events: On::Every,
     }
     exceptions {
-        of_the_guest: On::First,
+        of_the_guest: On::Alone,
     }
     redelivery {
         interrupt: On::Every,
         nmi: On::Every,
         exception_with_error_code: On::Every,
-        exception_of_the_guest: On::First,
+        exception_of_the_guest: On::Alone,
         software_interrupt: On::Every,
         breakpoint: On::Every,
     }
