@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
-    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, FetchedInstruction, Frames, Gprs, InjectError,
+    ControlRegister, CpuState, DescriptorTable, Efer, Event, Events, Exit, FetchedInstruction, Frames, Gprs,
     Interruptibility, MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr,
     Vcpu,
 };
@@ -153,7 +153,7 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         fn msr(&self, msr: SwitchedMsr) -> u64;
         fn next_rip(&self) -> Result<u64, SkipError>;
         fn interruptibility(&self) -> Interruptibility;
-        fn pending_event(&self) -> Option<Event>;
+        fn events(&self) -> &Events;
         fn fetched_instruction(&self) -> FetchedInstruction;
     }
 
@@ -174,9 +174,8 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         mut fn set_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError>;
         mut fn clear_shadow(&mut self);
         mut fn raise_single_step(&mut self);
-        mut fn inject(&mut self, event: Event) -> Result<(), InjectError>;
+        mut fn events_mut(&mut self) -> &mut Events;
         mut fn cancel_event(&mut self) -> Option<Event>;
-        mut fn request_interrupt_window(&mut self);
         mut fn pass_msr(&mut self, msr: SwitchedMsr, access: MsrAccess);
         mut fn intercept_msr(&mut self, msr: u32, access: MsrAccess);
         mut fn intercept_ports(&mut self, ports: RangeInclusive<u16>);

@@ -27,7 +27,9 @@ pub(crate) fn raise<V: Vcpu + ?Sized>(vcpu: &mut V, exception: Exception) -> Res
     let is_protected = Cr0::from(vcpu.control(ControlRegister::Cr0)).pe();
     let has_code = is_protected && Exception::pushes_error_code(exception.vector);
     let error_code = has_code.then(|| exception.error_code.unwrap_or(0));
-    vcpu.inject(Event::Exception(Exception { error_code, ..exception }))?;
+    let exception = Exception { error_code, ..exception };
+    Event::Exception(exception).validate(is_protected)?;
+    vcpu.events_mut().raise(exception, is_protected)?;
     if is_fault(exception.vector) {
         let flags = vcpu.rflags();
         vcpu.set_rflags(flags.with_rf(true));

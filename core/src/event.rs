@@ -1,5 +1,18 @@
 //! Events: what a hypervisor injects, and what an exit interrupted.
 
+mod engine;
+mod merge;
+mod plan;
+mod request;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::Events;
+pub use merge::ExceptionClass;
+pub use plan::{Plan, Windows};
+pub use request::{GlobalInterrupts, InterruptRequest};
+
 /// An exception with its error code.
 ///
 /// Intel SDM vol. 3, section 7.15, "Exception and Interrupt Reference".
@@ -72,6 +85,11 @@ pub enum Event {
         /// Length of the instruction in bytes, which delivery adds to RIP.
         length: u8,
     },
+    /// The privileged software exception (`INT1`) that an exit interrupted. On SVM it is reported as a #DB.
+    PrivilegedSoftwareException {
+        /// Length of the instruction in bytes, which delivery adds to RIP.
+        length: u8,
+    },
 }
 
 /// What keeps events from a guest.
@@ -87,6 +105,12 @@ pub struct Interruptibility {
     pub shadow: bool,
     /// An NMI is being handled: its handler has not executed IRET.
     pub nmi_blocked: bool,
+    /// The global interrupt flag is 0: [`GlobalInterrupts::Disabled`].
+    pub gif_clear: bool,
+    /// A debug exception of the instruction before is pending: the processor delivers it first.
+    pub debug_pending: bool,
+    /// CR8, the task priority. It keeps interrupts of the local APIC away that are not above it.
+    pub task_priority: u8,
 }
 
 /// Why an event cannot be injected now.
@@ -131,45 +155,19 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`InjectError::Blocked`] for an interrupt while RFLAGS.IF is 0 or in a shadow, and for an NMI in a shadow or while
-    /// another is being handled.
+    /// [`InjectError::Blocked`] for an interrupt while RFLAGS.IF is 0, for an NMI while another is being handled, and for both in
+    /// a shadow, while the global interrupt flag is 0, and behind a debug exception that is pending. The task priority is not
+    /// looked at: an interrupt of an 8259A does not depend on it.
     pub const fn admit(self, state: Interruptibility) -> Result<(), InjectError> {
+        let held = state.shadow || state.gif_clear || state.debug_pending;
         let blocked = match self {
-            Self::Interrupt(_) => !state.interrupts_enabled || state.shadow,
-            Self::Nmi => state.nmi_blocked || state.shadow,
-            Self::Exception(_) | Self::SoftwareInterrupt { .. } | Self::SoftwareException { .. } => false,
+            Self::Interrupt(_) => !state.interrupts_enabled || held,
+            Self::Nmi => state.nmi_blocked || held,
+            Self::Exception(_)
+            | Self::SoftwareInterrupt { .. }
+            | Self::SoftwareException { .. }
+            | Self::PrivilegedSoftwareException { .. } => false,
         };
         if blocked { Err(InjectError::Blocked { event: self, state }) } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Event, Exception, InjectError, Interruptibility};
-
-    #[test]
-    fn only_exceptions_with_a_code_have_one() {
-        let protected = true;
-        for vector in 0..=255 {
-            let code = (Exception::pushes_error_code(vector) && vector < 32).then_some(0);
-            let event = Event::Exception(Exception { vector, error_code: code });
-            assert_eq!(event.validate(protected).is_ok(), vector < 32 && vector != 2, "vector {vector}");
-        }
-        let wrong = Event::Exception(Exception { vector: 6, error_code: Some(0) });
-        assert_eq!(wrong.validate(protected), Err(InjectError::Invalid(wrong)));
-        let missing = Event::Exception(Exception { vector: 13, error_code: None });
-        assert_eq!(missing.validate(protected), Err(InjectError::Invalid(missing)));
-        assert_eq!(missing.validate(!protected), Ok(()));
-    }
-
-    #[test]
-    fn interrupts_need_if_and_no_shadow_and_nmis_no_nmi() {
-        let open = Interruptibility { interrupts_enabled: true, ..Interruptibility::default() };
-        assert!(Event::Interrupt(32).admit(open).is_ok());
-        assert!(Event::Interrupt(32).admit(Interruptibility { shadow: true, ..open }).is_err());
-        assert!(Event::Interrupt(32).admit(Interruptibility::default()).is_err());
-        assert!(Event::Nmi.admit(Interruptibility::default()).is_ok());
-        assert!(Event::Nmi.admit(Interruptibility { nmi_blocked: true, ..open }).is_err());
-        assert!(Event::Exception(Exception::INVALID_OPCODE).admit(Interruptibility::default()).is_ok());
     }
 }

@@ -88,7 +88,10 @@ pub use debug::HostDebug;
 pub use debug_registers::{DebugControl, Dr7};
 pub use direct_map::DirectMap;
 pub use dirty_log::{DirtyLog, DirtyPages, LogError, LogMethod};
-pub use event::{Event, Exception, InjectError, Interruptibility};
+pub use event::{
+    Event, Events, Exception, ExceptionClass, GlobalInterrupts, InjectError, InterruptRequest, Interruptibility, Plan,
+    Windows,
+};
 pub use exit::{
     ApicAccess, ApicAccessKind, ControlRegisterAccess, DescriptorTableAccess, Exit, ExitKind, Invpcid,
     InvpcidDescriptor, NestedFault, NestedFaultCause, RegisterAccess, SpecialInstruction, TableAccess, TableRegister,

@@ -1,12 +1,12 @@
-//! A virtual processor that is nothing but its registers, and keeps one event.
+//! A virtual processor that is nothing but its registers, and its events.
 #![expect(unsafe_code, reason = "implements methods that are the caller's promise")]
 
 use core::convert::Infallible;
 use core::ops::RangeInclusive;
 
 use crate::{
-    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, ExitKind, Gprs, InjectError, Interruptibility,
-    MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+    ControlRegister, CpuState, DescriptorTable, Efer, Events, Exit, ExitKind, Gprs, Interruptibility, MsrAccess,
+    MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
 };
 
 /// Registers, which keep what is written to them.
@@ -19,7 +19,7 @@ pub(crate) struct Registers {
     pub(crate) dr6: u64,
     pub(crate) xcr0: u64,
     pub(crate) shadow: bool,
-    pub(crate) event: Option<Event>,
+    pub(crate) events: Events,
     pub(crate) fetched: crate::FetchedInstruction,
 }
 
@@ -32,7 +32,7 @@ impl Registers {
             dr6: 0xffff_0ff0,
             xcr0: 1,
             shadow: false,
-            event: None,
+            events: Events::new(),
             fetched: crate::FetchedInstruction::default(),
         }
     }
@@ -180,24 +180,13 @@ impl Vcpu for Registers {
         self.shadow = false;
     }
 
-    fn pending_event(&self) -> Option<Event> {
-        self.event
+    fn events(&self) -> &Events {
+        &self.events
     }
 
-    fn inject(&mut self, event: Event) -> Result<(), InjectError> {
-        if let Some(waiting) = self.event {
-            return Err(InjectError::Pending(waiting));
-        }
-        event.validate(self.state.cr0.pe())?;
-        self.event = Some(event);
-        Ok(())
+    fn events_mut(&mut self) -> &mut Events {
+        &mut self.events
     }
-
-    fn cancel_event(&mut self) -> Option<Event> {
-        self.event.take()
-    }
-
-    fn request_interrupt_window(&mut self) {}
 
     fn pass_msr(&mut self, _: SwitchedMsr, _: MsrAccess) {}
 

@@ -5,13 +5,13 @@ use core::ops::RangeInclusive;
 
 use crate::addr::Gva;
 use crate::complete::{self, CompleteError};
-use crate::event::{Event, Exception, InjectError, Interruptibility};
+use crate::event::{Event, Events, Exception, InjectError, InterruptRequest, Interruptibility};
 use crate::exit::{ControlRegisterAccess, Exit};
 use crate::guest_paging::GuestFault;
 use crate::io::IoSize;
 use crate::operand::OperandSize;
 use crate::permission::{MsrAccess, MsrRangeError, SwitchedMsr};
-use crate::register::{ControlRegister, Efer, Gpr, Gprs, Rflags};
+use crate::register::{ControlRegister, Cr0, Efer, Gpr, Gprs, Rflags};
 use crate::segment::{DescriptorTable, Segment, SegmentRegister};
 use crate::state::{CpuState, StateError};
 
@@ -192,22 +192,103 @@ pub trait Vcpu {
     /// Ends the shadow of STI, MOV SS or POP SS.
     fn clear_shadow(&mut self);
 
-    /// The event that the next entry delivers: one that was injected, or one that the last exit interrupted.
-    fn pending_event(&self) -> Option<Event>;
+    /// The events that wait for the guest. The methods below reach them; who implements this trait reaches them here.
+    fn events(&self) -> &Events;
 
-    /// Delivers `event` at the next entry.
+    /// The events that wait for the guest, to change.
+    fn events_mut(&mut self) -> &mut Events;
+
+    /// The event that the next entry delivers: one that was injected, or one that the last exit interrupted.
+    fn pending_event(&self) -> Option<Event> {
+        self.events().pending()
+    }
+
+    /// Delivers `event` at the next entry. It must be one that the guest takes now; what may have to wait is asked for by
+    /// [`request_interrupt`](Self::request_interrupt) and [`request_nmi`](Self::request_nmi).
     ///
     /// # Errors
     ///
     /// [`InjectError`] if another event is waiting, the guest does not take such an event now, or there is no such event.
-    fn inject(&mut self, event: Event) -> Result<(), InjectError>;
+    fn inject(&mut self, event: Event) -> Result<(), InjectError> {
+        if let Some(pending) = self.pending_event() {
+            return Err(InjectError::Pending(pending));
+        }
+        event.validate(Cr0::from(self.control(ControlRegister::Cr0)).pe())?;
+        event.admit(self.interruptibility())?;
+        self.events_mut().inject(event)
+    }
 
     /// Takes back the event that the next entry would deliver.
-    fn cancel_event(&mut self) -> Option<Event>;
+    fn cancel_event(&mut self) -> Option<Event> {
+        self.events_mut().cancel()
+    }
+
+    /// Asks for an NMI, at any time: the guest gets it as soon as it takes one, and no exit tells of it. While one waits, another is
+    /// the same, as on a processor.
+    fn request_nmi(&mut self) {
+        self.events_mut().request_nmi();
+    }
+
+    /// Asks for an interrupt, at any time: the guest gets it as soon as it takes one, and no exit tells of it.
+    ///
+    /// There is one request, that of the interrupt controller: another one takes its place while the guest has not accepted
+    /// the first. A controller sets it before a run, and asks [`accepted_interrupt`](Self::accepted_interrupt) after it:
+    ///
+    /// ```
+    /// use x86_virt_core::{InterruptRequest, Vcpu};
+    ///
+    /// /// Of an interrupt controller: what is requested, and what is in service.
+    /// #[derive(Default)]
+    /// struct Controller {
+    ///     requested: Option<u8>,
+    ///     in_service: Option<u8>,
+    /// }
+    ///
+    /// fn run<V: Vcpu>(vcpu: &mut V, controller: &mut Controller) -> Result<(), V::EntryError> {
+    ///     match controller.requested {
+    ///         Some(vector) => vcpu.request_interrupt(InterruptRequest::fixed(vector)),
+    ///         None => _ = vcpu.withdraw_interrupt(),
+    ///     }
+    ///     let exit = vcpu.run()?;
+    ///     if let Some(vector) = vcpu.accepted_interrupt() {
+    ///         // The acknowledge cycle.
+    ///         controller.requested = None;
+    ///         controller.in_service = Some(vector);
+    ///     }
+    ///     println!("{:?}", exit.kind);
+    ///     Ok(())
+    /// }
+    /// ```
+    fn request_interrupt(&mut self, request: InterruptRequest) {
+        self.events_mut().request_interrupt(request);
+    }
+
+    /// Takes back the request for an interrupt, if the guest has not accepted it.
+    fn withdraw_interrupt(&mut self) -> Option<InterruptRequest> {
+        self.events_mut().withdraw_interrupt()
+    }
+
+    /// The vector of the requested interrupt that the guest has accepted in the last run, once. The interrupt controller has it in
+    /// service from then on; if an exit interrupted its delivery, it is delivered anew without another request.
+    fn accepted_interrupt(&mut self) -> Option<u8> {
+        self.events_mut().take_accepted_interrupt()
+    }
+
+    /// Whether [`inject`](Self::inject) would take an interrupt now.
+    fn is_ready_for_interrupt(&self) -> bool {
+        self.pending_event().is_none() && Event::Interrupt(0).admit(self.interruptibility()).is_ok()
+    }
 
     /// Ends a run with [`ExitKind::InterruptWindow`](crate::ExitKind::InterruptWindow) once, as soon as the guest takes
     /// interrupts.
-    fn request_interrupt_window(&mut self);
+    fn request_interrupt_window(&mut self) {
+        self.events_mut().request_interrupt_window();
+    }
+
+    /// Ends a run with [`ExitKind::NmiWindow`](crate::ExitKind::NmiWindow) once, as soon as the guest takes NMIs.
+    fn request_nmi_window(&mut self) {
+        self.events_mut().request_nmi_window();
+    }
 
     /// Lets the guest access `msr` itself. The library switches it between host and guest.
     fn pass_msr(&mut self, msr: SwitchedMsr, access: MsrAccess);
@@ -257,12 +338,10 @@ pub trait Vcpu {
 
     /// Makes the next entry raise the #DB of a single step, as if an instruction had just been executed with RFLAGS.TF = 1.
     ///
-    /// If another event waits, the guest sees only that.
+    /// It comes before an NMI or an interrupt that was asked for, and behind an event that was injected.
     fn raise_single_step(&mut self) {
         const BS: u64 = 1 << 14;
-        if self.inject(Event::Exception(Exception::DEBUG)).is_ok() {
-            self.set_dr6(self.dr6() | BS);
-        }
+        self.events_mut().raise_debug(BS);
     }
 
     /// Goes to the instruction after the one that caused the last exit, as if that one had been executed: RIP wraps as the mode
@@ -289,9 +368,13 @@ pub trait Vcpu {
     ///
     /// The error code is pushed if the guest's mode and the exception have one; RFLAGS.RF is set for faults, as a processor does.
     ///
+    /// If the last exit interrupted the delivery of another event, the exception comes of that delivery: the two are merged as a
+    /// processor merges them, to a double fault, or to a triple fault, which the next run ends with
+    /// ([`ExitKind::Shutdown`](crate::ExitKind::Shutdown)).
+    ///
     /// # Errors
     ///
-    /// [`InjectError`] if another event waits, or there is no such exception. Then nothing is changed.
+    /// [`InjectError`] if an event was injected since the last exit, or there is no such exception. Then nothing is changed.
     fn raise(&mut self, exception: Exception) -> Result<(), InjectError> {
         complete::raise(self, exception)
     }

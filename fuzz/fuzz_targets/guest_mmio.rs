@@ -4,9 +4,9 @@
 use fuzz::processor::Registers;
 use libfuzzer_sys::fuzz_target;
 use x86_virt::{
-    Access, AccessError, Arithmetic, BitOperation, CpuState, Cr0, Efer, Extension, Gpa, Gpr, Gprs, GuestMemory, Mmio,
-    MmioDevice, MmioOperation, MmioRegister, MmioSource, MmioStringKind, NestedFault, NestedFaultCause, OperandSize,
-    Rflags, SegmentAccessRights, Translation, decode,
+    Access, AccessError, Arithmetic, BitOperation, CpuState, Cr0, Efer, Events, Extension, Gpa, Gpr, Gprs, GuestMemory,
+    Mmio, MmioDevice, MmioOperation, MmioRegister, MmioSource, MmioStringKind, NestedFault, NestedFaultCause,
+    OperandSize, Rflags, SegmentAccessRights, Translation, decode,
 };
 
 const CODE: u64 = 0x1000;
@@ -103,7 +103,7 @@ fuzz_target!(|input: Input| {
         Mode::Bits64 => SegmentAccessRights::CODE64,
     };
     let memory = Memory(input.bytes);
-    let mut vcpu = Registers { state, length: 0 };
+    let mut vcpu = Registers { state, length: 0, events: Events::new() };
     let fault = NestedFault {
         gpa: Gpa::new(END + input.gpa % 0x1_0000),
         gva: None,

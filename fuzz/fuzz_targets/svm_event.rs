@@ -24,6 +24,7 @@ fn interrupted(word: EventInjection, raw: u64) {
         Event::Exception(Exception { vector, error_code }) => (3, vector, error_code),
         Event::SoftwareException { vector, .. } => (3, vector, None),
         Event::SoftwareInterrupt { vector, .. } => (4, vector, None),
+        Event::PrivilegedSoftwareException { .. } => (3, 1, None),
         other => panic!("{other:?}"),
     };
     assert_eq!((bits(raw, 31, 1), bits(raw, 8, 3)), (1, event_type));
@@ -52,6 +53,9 @@ fn injected(event: Event) {
         }
         Event::SoftwareInterrupt { vector, .. } => {
             assert_eq!(back, Some(Event::SoftwareInterrupt { vector, length: 2 }));
+        }
+        Event::PrivilegedSoftwareException { .. } => {
+            assert_eq!(back, Some(Event::Exception(Exception::DEBUG)));
         }
         other => assert_eq!(back, Some(other)),
     }

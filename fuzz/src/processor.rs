@@ -5,8 +5,8 @@ use core::convert::Infallible;
 use core::ops::RangeInclusive;
 
 use x86_virt::{
-    ControlRegister, CpuState, DescriptorTable, Efer, Event, Exit, ExitKind, Gprs, InjectError, Interruptibility,
-    MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+    ControlRegister, CpuState, DescriptorTable, Efer, Events, Exit, ExitKind, Gprs, Interruptibility, MsrAccess,
+    MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
 };
 
 /// Registers, which keep what is written to them.
@@ -16,6 +16,8 @@ pub struct Registers {
     pub state: CpuState,
     /// Length of the instruction at RIP.
     pub length: u8,
+    /// What was injected, and never comes.
+    pub events: Events,
 }
 
 impl Registers {
@@ -143,19 +145,13 @@ impl Vcpu for Registers {
 
     fn clear_shadow(&mut self) {}
 
-    fn pending_event(&self) -> Option<Event> {
-        None
+    fn events(&self) -> &Events {
+        &self.events
     }
 
-    fn inject(&mut self, _: Event) -> Result<(), InjectError> {
-        Ok(())
+    fn events_mut(&mut self) -> &mut Events {
+        &mut self.events
     }
-
-    fn cancel_event(&mut self) -> Option<Event> {
-        None
-    }
-
-    fn request_interrupt_window(&mut self) {}
 
     fn pass_msr(&mut self, _: SwitchedMsr, _: MsrAccess) {}
 

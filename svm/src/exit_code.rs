@@ -433,6 +433,20 @@ impl ExitCode {
         matches!(self.0, 0x00..=0x3f | 0x65..=0x7c | 0x80..=0x8e | 0xa0..=0xa4 | 0xa6)
     }
 
+    /// The vector of the exception that was intercepted, if one was.
+    ///
+    /// ```
+    /// use x86_virt_svm::ExitCode;
+    ///
+    /// assert_eq!(ExitCode::EXCP_PF.exception(), Some(14));
+    /// assert_eq!(ExitCode::NPF.exception(), None);
+    /// ```
+    #[must_use]
+    pub fn exception(self) -> Option<u8> {
+        let vector = self.0.checked_sub(Self::EXCP_DE.0).filter(|vector| *vector < 32)?;
+        u8::try_from(vector).ok()
+    }
+
     /// What a processor must have to report the code. Empty if every processor with SVM may.
     pub(crate) const fn requires(self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
-    ControlRegister, CpuState, Cr4, DescriptorTable, Efer, Event, Exit, FetchedInstruction, Frames, Gprs, InjectError,
+    ControlRegister, CpuState, Cr4, DescriptorTable, Efer, Event, Events, Exit, FetchedInstruction, Frames, Gprs,
     Interruptibility, MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, Rflags, Segment, SegmentRegister,
     SkipError, StateError, SwitchedMsr, Vcpu,
 };
@@ -298,7 +298,10 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         Interruptibility {
             interrupts_enabled: self.guest.rflags().r#if(),
             shadow: self.read(control::INTERRUPT_STATE).interrupt_shadow(),
-            nmi_blocked: self.guest.nmi.is_blocked(),
+            nmi_blocked: self.is_nmi_blocked(),
+            gif_clear: self.is_gif_clear(),
+            debug_pending: false,
+            task_priority: self.read(control::VIRTUAL_INTERRUPT_CONTROL).v_tpr() & 0xf,
         }
     }
 
@@ -319,33 +322,22 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         }
     }
 
-    fn pending_event(&self) -> Option<Event> {
-        self.pending()
+    fn events(&self) -> &Events {
+        &self.guest.events
     }
 
-    fn inject(&mut self, event: Event) -> Result<(), InjectError> {
-        if let Some(waiting) = self.pending() {
-            return Err(InjectError::Pending(waiting));
-        }
-        crate::vmcb::EventInjection::try_from(event)?;
-        event.validate(self.guest.mode().cr0.pe())?;
-        event.admit(self.interruptibility())?;
-        self.guest.pending = Some(event);
-        Ok(())
+    fn events_mut(&mut self) -> &mut Events {
+        &mut self.guest.events
     }
 
     fn cancel_event(&mut self) -> Option<Event> {
-        let event = self.guest.pending.take()?;
+        let event = self.guest.events.cancel()?;
         if event == Event::Nmi && self.guest.nmi == NmiBlocking::Handling {
             // Its delivery had begun.
             self.guest.nmi = NmiBlocking::Open;
             self.set_intercepted(ExitCode::IRET, Wanted::No);
         }
         Some(event)
-    }
-
-    fn request_interrupt_window(&mut self) {
-        self.request_window();
     }
 
     fn pass_msr(&mut self, msr: SwitchedMsr, access: MsrAccess) {

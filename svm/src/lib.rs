@@ -40,6 +40,8 @@ mod capability;
 pub mod check;
 mod cpl;
 mod cpuid;
+#[cfg(target_arch = "x86_64")]
+mod deliver;
 mod dump;
 mod exit;
 mod exit_code;
@@ -47,6 +49,8 @@ mod exit_info;
 mod feature;
 pub mod ghcb;
 mod ghcb_msr;
+#[cfg(target_arch = "x86_64")]
+mod gif;
 #[cfg(target_arch = "x86_64")]
 mod guest;
 #[cfg(target_arch = "x86_64")]

@@ -4,7 +4,7 @@ use core::fmt;
 
 use x86_virt_core::fpu::FpuState;
 use x86_virt_core::{
-    AddressSpace, CpuState, Event, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, Tag, VcpuConfig,
+    AddressSpace, CpuState, Events, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, Tag, VcpuConfig,
 };
 use x86_virt_npt::{NptControls, NptFormat, Pat};
 
@@ -42,8 +42,7 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
     pub(crate) gprs: Gprs,
     pub(crate) space: &'s AddressSpace<'m, NptFormat, A>,
     pub(crate) intercepts: InterceptSet,
-    /// The event that the next entry delivers.
-    pub(crate) pending: Option<Event>,
+    pub(crate) events: Events,
     pub(crate) nmi: NmiBlocking,
     pub(crate) exit: Option<SvmExit>,
     /// What it runs under, on the processor where it last ran.
@@ -75,7 +74,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             gprs: Gprs::default(),
             space,
             intercepts: InterceptSet::of(config),
-            pending: None,
+            events: Events::new(),
             nmi: NmiBlocking::Open,
             exit: None,
             asid: None,
@@ -176,7 +175,7 @@ impl<A: Frames> fmt::Debug for ParkedVcpu<'_, '_, A> {
         f.debug_struct("ParkedVcpu")
             .field("rip", &self.vmcb.read(save::RIP))
             .field("last_exit", &self.exit)
-            .field("pending", &self.pending)
+            .field("pending", &self.events.pending())
             .finish_non_exhaustive()
     }
 }

@@ -7,23 +7,15 @@ use x86_virt_core::{AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, 
 
 use crate::asid;
 use crate::check::{RuleSet, Violation};
+use crate::deliver::Outcome;
 use crate::exit::{self, ExitContext, SvmExit};
 use crate::exit_code::ExitCode;
-use crate::nmi::NmiBlocking;
 use crate::switch;
 use crate::vcpu::SvmVcpu;
-use crate::vmcb::{CleanBits, EventInjection, SegmentAttributes, TlbControl, VirtualInterruptControl, control, save};
+use crate::vmcb::{CleanBits, SegmentAttributes, TlbControl, control, save};
 
 /// Groups whose fields can make the processor refuse an entry.
 const CHECKED: CleanBits = CleanBits::ALL.without(CleanBits::CR2).without(CleanBits::TPR);
-
-/// A software event that an entry delivers: RIP is moved behind its instruction for that.
-#[derive(Clone, Copy, Debug)]
-struct Software {
-    event: Event,
-    rip: u64,
-    next: u64,
-}
 
 /// What an entry flushes, and which generation of the space holds afterwards.
 #[derive(Clone, Copy, Debug)]
@@ -35,31 +27,35 @@ struct Flush {
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     pub(crate) fn run_guest(&mut self) -> Result<Exit<SvmExit>, EntryError> {
         loop {
+            if self.guest.events.is_due()
+                && let Some(exit) = self.exit_without_entry()
+            {
+                return Ok(exit);
+            }
             let result = if self.may_be_refused() { self.enter_changed() } else { self.enter() };
             let exit = match result {
                 Ok(exit) => exit,
                 Err(error) => return Err(self.explain(error)),
             };
-            if exit.code != ExitCode::IRET || self.guest.nmi != NmiBlocking::Handling {
-                self.guest.nmi = self.guest.nmi.after_exit(self.guest.vmcb.read(save::RIP));
-                let kind = self.kind(exit);
-                // A dirty log had taken the access away, and has given it back.
-                if let ExitKind::NestedFault(fault) = &kind
-                    && self.guest.space.log_fault(fault)
-                {
-                    continue;
-                }
-                return Ok(Exit { kind, reason: exit });
+            let is_of_nmis = exit.code == ExitCode::IRET || self.guest.nmi.is_blocked();
+            if is_of_nmis && self.note_nmi(exit) == Outcome::GoOn || self.is_own_window(exit) {
+                continue;
             }
-            self.guest.nmi = NmiBlocking::Returning { rip: self.guest.vmcb.read(save::RIP) };
-            self.set_intercepted(ExitCode::IRET, Wanted::No);
+            let kind = self.kind(exit);
+            // A dirty log had taken the access away, and has given it back.
+            if let ExitKind::NestedFault(fault) = &kind
+                && self.guest.space.log_fault(fault)
+            {
+                continue;
+            }
+            return Ok(Exit { kind, reason: exit });
         }
     }
 
     /// Whether the caller has changed something since the last exit for which a processor can refuse an entry. What the
     /// processor itself stored at an exit is valid.
     fn may_be_refused(&self) -> bool {
-        let may_event = match self.guest.pending {
+        let may_event = match self.guest.events.pending() {
             None | Some(Event::Interrupt(_) | Event::Nmi) => false,
             // No #BR in 64-bit mode, for example.
             Some(_) => true,
@@ -80,8 +76,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         if self.guest.fpu.uses_xsave() && !host_cr4.osxsave() {
             return Err(EntryError::XsaveDisabled);
         }
-        let nmi = self.guest.nmi;
-        let software = self.prepare_event();
+        let prepared = if self.guest.events.is_due() { Some(self.prepare_events()) } else { None };
         let interrupts = self.host.disable_interrupts();
         let flush = self.prepare_tlb();
         self.switch();
@@ -95,7 +90,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             info2: vmcb.read(control::EXITINFO2),
         };
         if exit.code.is_refusal() {
-            self.undo_event(nmi, software);
+            self.undo_event(prepared);
             return Err(EntryError::Refused { exit });
         }
         vmcb.set_clean(CleanBits::ALL);
@@ -104,7 +99,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         if let Some(flush) = flush {
             self.finish_tlb(flush);
         }
-        self.finish_event(exit, software);
+        self.finish_event(exit, prepared);
         Ok(exit)
     }
 
@@ -178,77 +173,15 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         self.guest.vmcb.write(control::TLB_CONTROL, TlbControl::NOTHING);
     }
 
-    fn prepare_event(&mut self) -> Option<Software> {
-        let event = self.guest.pending?;
-        // `inject` takes only events that have an encoding.
-        let injection = EventInjection::try_from(event).ok()?;
-        self.guest.vmcb.write(control::EVENTINJ, injection);
-        match event {
-            Event::Nmi => {
-                self.guest.nmi = NmiBlocking::Handling;
-                self.set_intercepted(ExitCode::IRET, Wanted::Yes);
-                None
-            }
-            // What is pushed is NRIP where the processor has it, else RIP.
-            Event::SoftwareInterrupt { length, .. } | Event::SoftwareException { length, .. } => {
-                let rip = self.guest.vmcb.read(save::RIP);
-                let next = self.wrap_rip(rip.wrapping_add(u64::from(length)));
-                self.guest.vmcb.write(save::RIP, next);
-                self.guest.vmcb.write(control::NRIP, next);
-                Some(Software { event, rip, next })
-            }
-            _ => None,
-        }
-    }
-
-    /// After an entry that was refused: the event still waits.
-    fn undo_event(&mut self, nmi: NmiBlocking, software: Option<Software>) {
-        self.guest.vmcb.write(control::EVENTINJ, EventInjection::new());
-        if self.guest.nmi != nmi {
-            self.guest.nmi = nmi;
-            self.set_intercepted(ExitCode::IRET, Wanted::No);
-        }
-        if let Some(software) = software {
-            self.guest.vmcb.write(save::RIP, software.rip);
-        }
-    }
-
-    /// After an exit: what was being delivered waits for the next entry.
-    fn finish_event(&mut self, exit: SvmExit, software: Option<Software>) {
-        let vmcb = &mut self.guest.vmcb;
-        if self.guest.pending.take().is_some() {
-            vmcb.write(control::EVENTINJ, EventInjection::new());
-        }
-        let interrupted = vmcb.read(control::EXITINTINFO);
-        let event = if interrupted.v() && exit.code != ExitCode::SHUTDOWN { interrupted.event() } else { None };
-        self.guest.pending = event.map(|event| match software {
-            Some(software) if is_same(event, software.event) && vmcb.read(save::RIP) == software.next => {
-                vmcb.write(save::RIP, software.rip);
-                software.event
-            }
-            _ => event,
-        });
-        if exit.code == ExitCode::VINTR {
-            let interrupts = vmcb.read(control::VIRTUAL_INTERRUPT_CONTROL);
-            vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, interrupts.with_v_irq(false));
-            self.set_intercepted(ExitCode::VINTR, Wanted::No);
-        }
-    }
-
-    pub(crate) fn request_window(&mut self) {
-        let interrupts: VirtualInterruptControl = self.read(control::VIRTUAL_INTERRUPT_CONTROL);
-        let window = interrupts.with_v_irq(true).with_v_ign_tpr(true).with_v_intr_prio(0xf).with_v_intr_vector(0);
-        self.guest.vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, window);
-        self.set_intercepted(ExitCode::VINTR, Wanted::Yes);
-    }
-
     pub(crate) fn set_intercepted(&mut self, code: ExitCode, wanted: Wanted) {
         let intercepts = match wanted {
             Wanted::Yes => self.guest.intercepts.with(code),
             Wanted::No => self.guest.intercepts.without(code),
         };
-        self.guest.intercepts = intercepts;
-        self.guest.vmcb.set_intercepts(intercepts);
+        if intercepts != self.guest.intercepts {
+            self.guest.intercepts = intercepts;
+            self.guest.vmcb.set_intercepts(intercepts);
+        }
     }
 
     fn kind(&self, exit: SvmExit) -> ExitKind {
@@ -260,7 +193,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             is_protected: self.read(save::CR0).pe(),
             default_address_size: self.default_address_size(),
             has_decode_assists: self.processor.capabilities.features().decode_assists(),
-            is_delivering: self.guest.pending.is_some(),
+            is_delivering: self.guest.events.pending().is_some(),
         };
         exit::with_operands(exit, context, || self.decode())
     }
@@ -316,12 +249,9 @@ pub(crate) enum Wanted {
     No,
 }
 
-/// Whether both are software events of one kind and vector. The processor does not report their length.
-fn is_same(one: Event, other: Event) -> bool {
-    match (one, other) {
-        (Event::SoftwareInterrupt { vector, .. }, Event::SoftwareInterrupt { vector: other, .. })
-        | (Event::SoftwareException { vector, .. }, Event::SoftwareException { vector: other, .. }) => vector == other,
-        _ => false,
+impl Wanted {
+    pub(crate) const fn of(is_wanted: bool) -> Self {
+        if is_wanted { Self::Yes } else { Self::No }
     }
 }
 

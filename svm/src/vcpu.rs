@@ -150,7 +150,7 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
 
     /// The event whose delivery the last exit interrupted, or that waits for the next entry.
     pub(crate) const fn pending(&self) -> Option<Event> {
-        self.guest.pending
+        self.guest.events.pending()
     }
 }
 

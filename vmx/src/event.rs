@@ -148,6 +148,9 @@ impl Injection {
             Event::Nmi => (EventType::NMI, 2, None, 0),
             Event::SoftwareInterrupt { vector, length } => (EventType::SOFTWARE_INTERRUPT, vector, None, length),
             Event::SoftwareException { vector, length } => (EventType::SOFTWARE_EXCEPTION, vector, None, length),
+            Event::PrivilegedSoftwareException { length } => {
+                (EventType::PRIVILEGED_SOFTWARE_EXCEPTION, Exception::DEBUG.vector, None, length)
+            }
             _ => return None,
         };
         let information = EntryInterruption::new()
@@ -173,9 +176,8 @@ impl IdtVectoring {
                 Event::Exception(Exception { vector, error_code: self.error_code_valid().then(error_code) })
             }
             EventType::SOFTWARE_INTERRUPT => Event::SoftwareInterrupt { vector, length: byte(length()) },
-            EventType::SOFTWARE_EXCEPTION | EventType::PRIVILEGED_SOFTWARE_EXCEPTION => {
-                Event::SoftwareException { vector, length: byte(length()) }
-            }
+            EventType::SOFTWARE_EXCEPTION => Event::SoftwareException { vector, length: byte(length()) },
+            EventType::PRIVILEGED_SOFTWARE_EXCEPTION => Event::PrivilegedSoftwareException { length: byte(length()) },
             _ => return None,
         })
     }
@@ -223,6 +225,7 @@ mod tests {
             Event::Nmi,
             Event::SoftwareInterrupt { vector: 0x80, length: 2 },
             Event::SoftwareException { vector: 3, length: 1 },
+            Event::PrivilegedSoftwareException { length: 1 },
         ] {
             let injection = Injection::of(event).unwrap();
             let vectoring = IdtVectoring::from_bits(injection.information.into_bits());

@@ -5,13 +5,13 @@ use core::ops::RangeInclusive;
 
 use x86::msr::IA32_EFER;
 use x86_virt_core::{
-    ControlRegister, CpuState, Cr0, Cr4, DebugControl, DescriptorTable, Dr7, Efer, Event, Exit, Frames, Gpa, Gprs, Gva,
-    InjectError, Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, Permission, PortBitmap as _, Rflags,
-    Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+    ControlRegister, CpuState, Cr0, Cr4, DebugControl, DescriptorTable, Dr7, Efer, Event, Events, Exit, Frames,
+    GlobalInterrupts, Gpa, Gprs, Gva, Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, Permission,
+    PortBitmap as _, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
 };
 
 use crate::access::{VmcsRead, VmcsWrite};
-use crate::control::{EntryControls, PrimaryControls};
+use crate::control::EntryControls;
 use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
@@ -228,9 +228,12 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     type EntryError = EntryError;
 
     fn run(&mut self) -> Result<Exit<ExitReason>, EntryError> {
+        if self.parts.events.is_due() && self.parts.events.take_shutdown() {
+            return Ok(self.shut_down());
+        }
         loop {
             let exit = self.enter()?;
-            if !self.log_exit(&exit) {
+            if !self.log_exit(&exit) && !self.is_own_window(&exit) {
                 return Ok(exit);
             }
         }
@@ -441,10 +444,14 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
 
     fn interruptibility(&self) -> Interruptibility {
         let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let pending = self.vmcs.get(field::GUEST_PENDING_DEBUG_EXCEPTIONS);
         Interruptibility {
             interrupts_enabled: self.rflags().r#if(),
             shadow: state.blocking_by_sti() || state.blocking_by_mov_ss(),
             nmi_blocked: state.blocking_by_nmi(),
+            gif_clear: self.parts.events.global_interrupts() == GlobalInterrupts::Disabled,
+            debug_pending: pending.bs() || pending.enabled_breakpoint() || pending.rtm(),
+            task_priority: u8::try_from(self.parts.cr8).unwrap_or(u8::MAX),
         }
     }
 
@@ -464,26 +471,21 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         }
     }
 
-    fn pending_event(&self) -> Option<Event> {
-        self.parts.event
+    fn events(&self) -> &Events {
+        &self.parts.events
     }
 
-    fn inject(&mut self, event: Event) -> Result<(), InjectError> {
-        if let Some(pending) = self.parts.event {
-            return Err(InjectError::Pending(pending));
-        }
-        event.validate(self.guest_cr0().pe())?;
-        event.admit(self.interruptibility())?;
-        self.parts.event = Some(event);
-        Ok(())
+    fn events_mut(&mut self) -> &mut Events {
+        &mut self.parts.events
     }
 
     fn cancel_event(&mut self) -> Option<Event> {
-        self.parts.event.take()
-    }
-
-    fn request_interrupt_window(&mut self) {
-        self.set_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING);
+        let event = self.parts.events.cancel()?;
+        if event == Event::Nmi {
+            // Its delivery may have begun, which blocked them.
+            self.unblock_nmis();
+        }
+        Some(event)
     }
 
     fn pass_msr(&mut self, msr: SwitchedMsr, access: MsrAccess) {

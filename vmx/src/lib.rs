@@ -39,6 +39,8 @@ mod test_frames;
 mod vmfunc;
 
 #[cfg(target_arch = "x86_64")]
+mod deliver;
+#[cfg(target_arch = "x86_64")]
 mod eptp_switching;
 #[cfg(target_arch = "x86_64")]
 mod guest;

@@ -6,8 +6,8 @@ use x86_virt_ept::EptFormat;
 
 use crate::access::{VmcsRead as _, VmcsWrite as _};
 use crate::capability::{Capabilities, Unsupported};
-use crate::control::{PinControls, SecondaryControls};
-use crate::exit::{BasicExitReason, EptViolationQualification, ExitReason};
+use crate::control::SecondaryControls;
+use crate::exit::{BasicExitReason, ExitReason};
 use crate::field;
 use crate::memory::{InFrame, PmlBuffer};
 use crate::vcpu::{CreateError, VmxVcpu};
@@ -69,16 +69,12 @@ impl<'s, 'm, A: Frames> VmxVcpu<'_, 's, 'm, A> {
         if self.is_log_wanted() {
             self.drain_log();
         }
-        let is_of_log = match (exit.reason.basic(), exit.kind) {
+        match (exit.reason.basic(), exit.kind) {
             // The log may have been stopped, and is turned off by the next entry. If it is not on, the caller has his own.
             (BasicExitReason::PAGE_MODIFICATION_LOG_FULL, _) => self.parts.log.as_ref().is_some_and(|log| log.is_on),
             (BasicExitReason::EPT_VIOLATION, ExitKind::NestedFault(fault)) => self.space().log_fault(&fault),
             _ => false,
-        };
-        if is_of_log {
-            self.block_nmis_again();
         }
-        is_of_log
     }
 
     /// The spaces that the guest may have written to, whose log is that of the processor.
@@ -108,22 +104,6 @@ impl<'s, 'm, A: Frames> VmxVcpu<'_, 's, 'm, A> {
                 space.log_pages(log.buffer.logged(index));
             }
             self.vmcs.put(field::PML_INDEX, PmlBuffer::START);
-        }
-    }
-
-    /// If the run ended in an IRET that had ended the blocking of NMIs, blocks them again: the IRET is executed again.
-    ///
-    /// Intel SDM vol. 3, section 30.2.3, "Information About NMI Unblocking Due to IRET".
-    #[cold]
-    fn block_nmis_again(&mut self) {
-        // The bit is the same for EPT violations and the full log. It means nothing without virtual NMIs, or in a delivery.
-        let qualification = EptViolationQualification::from_bits(self.vmcs.get(field::EXIT_QUALIFICATION));
-        if qualification.nmi_unblocking_due_to_iret()
-            && self.vmcs.get(field::PIN_CONTROLS).contains(PinControls::VIRTUAL_NMIS)
-            && !self.vmcs.get(field::IDT_VECTORING_INFORMATION).valid()
-        {
-            let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
-            self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state.with_blocking_by_nmi(true));
         }
     }
 }

@@ -39,9 +39,10 @@ impl Controls {
 }
 
 fn pin(capabilities: &Capabilities) -> Result<PinControls, Unsupported> {
-    let required = PinControls::EXTERNAL_INTERRUPT_EXITING | PinControls::NMI_EXITING;
+    // Without virtual NMIs, IRET does not end the blocking of a guest's. Processors with unrestricted guests have them.
+    let required = PinControls::EXTERNAL_INTERRUPT_EXITING | PinControls::NMI_EXITING | PinControls::VIRTUAL_NMIS;
     let refused = PinControls::ACTIVATE_PREEMPTION_TIMER | PinControls::PROCESS_POSTED_INTERRUPTS;
-    Ok(PinControls::negotiate(capabilities.pin(), required, PinControls::VIRTUAL_NMIS, refused)?)
+    Ok(PinControls::negotiate(capabilities.pin(), required, PinControls::NONE, refused)?)
 }
 
 fn primary(

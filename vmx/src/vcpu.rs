@@ -3,7 +3,7 @@
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
-    AddressSpace, Cr4, Efer, Event, Exit, FpuPolicy, Frame, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames,
+    AddressSpace, Cr4, Efer, Event, Events, Exit, FpuPolicy, Frame, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames,
     PageFaultErrorCode, Tag, VcpuConfig,
 };
 use x86_virt_ept::{EptControls, EptFormat, Spptp};
@@ -14,7 +14,6 @@ use crate::cache::Cache;
 use crate::capability::{Capabilities, Unsupported};
 use crate::control::{PrimaryControls, SecondaryControls, TertiaryControls};
 use crate::eptp_switching::{EptpSpaces, OtherControls, eptp};
-use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
 use crate::guest_msr::ExceptionBitmap;
@@ -82,8 +81,9 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) mode: Option<Mode>,
     pub(crate) cr2: u64,
     pub(crate) cr8: u64,
-    /// What the next entry delivers.
-    pub(crate) event: Option<Event>,
+    pub(crate) events: Events,
+    /// The guest may be handling an NMI: one was delivered, or the VMCS was changed, and NMIs were not seen unblocked since.
+    pub(crate) nmi_handled: bool,
     /// Why the last run ended.
     pub(crate) reason: ExitReason,
     /// Its VPID on the processor where it was loaded last.
@@ -186,7 +186,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             mode: None,
             cr2: 0,
             cr8: 0,
-            event: None,
+            events: Events::new(),
+            nmi_handled: false,
             reason: ExitReason::from_bits(u32::from(u16::MAX)),
             vpid: None,
             vpids,
@@ -279,6 +280,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     pub const fn vmcs_mut(&mut self) -> &mut CurrentVmcs<'r, A> {
         self.parts.mode = None;
         self.parts.needs_flush = true;
+        self.parts.nmi_handled = true;
         &mut self.vmcs
     }
 
@@ -311,7 +313,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         let interrupts_disabled = self.host.disable_interrupts();
         self.host_state.sync(self.host, &mut self.vmcs);
         self.invalidate()?;
-        let injected = self.write_event()?;
+        let plan = if self.parts.events.is_due() { Some(self.prepare_events()?) } else { None };
         if let Err(fail) = vmcs::check(self.switch()) {
             self.withdraw_event();
             return Err(EntryError::Instruction(fail));
@@ -329,8 +331,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             return Err(EntryError::Failed { reason, qualification });
         }
         self.vmcs.set_launched();
-        if injected {
-            self.parts.event = None;
+        if let Some(plan) = plan {
+            self.parts.events.entered(&plan);
         }
         self.after_exit(reason);
         drop(interrupts_disabled);
@@ -407,76 +409,6 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             self.host_state.restore(self.host);
         }
         outcome
-    }
-
-    /// What is due before interrupts are enabled again.
-    fn after_exit(&mut self, reason: ExitReason) {
-        if reason.basic().may_interrupt_delivery() {
-            let vectoring = self.vmcs.get(field::IDT_VECTORING_INFORMATION);
-            let event = vectoring.event(
-                || self.vmcs.get(field::IDT_VECTORING_ERROR_CODE),
-                || self.vmcs.get(field::EXIT_INSTRUCTION_LENGTH),
-            );
-            if let Some(event) = event {
-                self.parts.event = Some(event);
-                if event == Event::Nmi {
-                    // The delivery, which blocked NMIs, starts anew.
-                    let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
-                    self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state.with_blocking_by_nmi(false));
-                }
-            }
-        }
-        match reason.basic() {
-            BasicExitReason::EXCEPTION_OR_NMI => {
-                let information = self.vmcs.get(field::EXIT_INTERRUPTION_INFORMATION);
-                if information.event_type() == EventType::NMI {
-                    // SAFETY: the exit took the NMI.
-                    unsafe { self.host.call_nmi_handler() };
-                } else if information.vector() == exit::MACHINE_CHECK {
-                    // SAFETY: the exit took the machine check.
-                    unsafe { self.host.call_machine_check_handler() };
-                }
-            }
-            BasicExitReason::INTERRUPT_WINDOW => self.clear_primary(PrimaryControls::INTERRUPT_WINDOW_EXITING),
-            _ => {}
-        }
-    }
-
-    /// Writes the event that the entry delivers, and whether there is one.
-    fn write_event(&mut self) -> Result<bool, EntryError> {
-        let Some(event) = self.parts.event else { return Ok(false) };
-        let injection = Injection::of(event).ok_or(EntryError::Event(event))?;
-        self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, injection.information);
-        if injection.information.deliver_error_code() {
-            self.vmcs.put(field::ENTRY_EXCEPTION_ERROR_CODE, injection.error_code);
-        }
-        if injection.length != 0 {
-            self.vmcs.put(field::ENTRY_INSTRUCTION_LENGTH, injection.length);
-        }
-        Ok(true)
-    }
-
-    /// Takes back from the VMCS what a failed entry did not deliver. It still waits in `parts`.
-    fn withdraw_event(&mut self) {
-        self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, EntryInterruption::new());
-    }
-
-    /// Sets a primary control.
-    pub(crate) fn set_primary(&mut self, control: PrimaryControls) {
-        self.write_primary(self.parts.primary | control);
-    }
-
-    /// Clears a primary control.
-    fn clear_primary(&mut self, control: PrimaryControls) {
-        self.write_primary(self.parts.primary.without(control));
-    }
-
-    fn write_primary(&mut self, primary: PrimaryControls) {
-        if primary != self.parts.primary {
-            self.parts.primary = primary;
-            // SAFETY: only called for the interrupt window, which the host does not depend on.
-            unsafe { self.vmcs.put_sensitive(field::PRIMARY_CONTROLS, primary) };
-        }
     }
 
     /// EFER.

@@ -9,6 +9,7 @@ mod coverage;
 mod demo;
 mod diff_entry;
 mod dump;
+mod emulate;
 mod emulated;
 mod explain;
 mod fuzz;
@@ -58,6 +59,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Compares the checkers of entries with emulated processors, over states made by chance.
     DiffEntry(diff_entry::Arguments),
+    /// Runs the tests of the bare machine on one emulated processor, some of them or for longer.
+    Emulate(emulate::Arguments),
     /// Says why a VM entry was refused, from a dump of a VMCS or a VMCB.
     Explain(explain::Arguments),
     /// Checks format, clippy, documentation and the reference.
@@ -85,6 +88,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Dump(arguments) => dump::run(&workspace, arguments),
         Task::Bench(arguments) => bench::run(&workspace, arguments),
         Task::DiffEntry(arguments) => diff_entry::run(&workspace, arguments),
+        Task::Emulate(arguments) => emulate::run(&workspace, arguments),
         Task::Explain(arguments) => explain::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),

@@ -33,7 +33,7 @@ fn values_go_where_the_instruction_puts_them() {
     vcpu.complete_cpuid([1, 2, 3, 4]).unwrap();
     let gprs = vcpu.state.gprs;
     assert_eq!((gprs.rax, gprs.rbx, gprs.rcx, gprs.rdx), (1, 2, 3, 4));
-    assert_eq!((vcpu.state.rip, vcpu.shadow, vcpu.event), (RIP + 2, false, None));
+    assert_eq!((vcpu.state.rip, vcpu.shadow, vcpu.events.pending()), (RIP + 2, false, None));
     vcpu.complete_rdtscp(0x1122_3344_5566_7788, 9).unwrap();
     let gprs = vcpu.state.gprs;
     assert_eq!((gprs.rax, gprs.rdx, gprs.rcx), (0x5566_7788, 0x1122_3344, 9));
@@ -71,13 +71,13 @@ fn a_single_step_traps_behind_the_instruction() {
     let mut vcpu = long();
     vcpu.state.rflags = Rflags::new().with_tf(true);
     vcpu.skip_instruction().unwrap();
-    assert_eq!((vcpu.event, vcpu.dr6), (Some(Event::Exception(Exception::DEBUG)), 0xffff_4ff0));
-    // The instruction that is skipped with another event waiting leaves that alone.
+    assert_eq!((vcpu.events.pending(), vcpu.events.pending_debug()), (None, 1 << 14));
+    // An NMI that was injected comes first, and the step is not lost.
     let mut vcpu = long();
     vcpu.state.rflags = Rflags::new().with_tf(true);
-    vcpu.event = Some(Event::Nmi);
+    vcpu.events.inject(Event::Nmi).unwrap();
     vcpu.skip_instruction().unwrap();
-    assert_eq!((vcpu.event, vcpu.dr6), (Some(Event::Nmi), 0xffff_0ff0));
+    assert_eq!((vcpu.events.pending(), vcpu.events.pending_debug()), (Some(Event::Nmi), 1 << 14));
 }
 
 #[test]
@@ -96,20 +96,20 @@ fn rip_wraps_by_mode() {
 fn exceptions_have_the_code_of_the_mode_and_set_rf_and_cr2() {
     let mut vcpu = long();
     vcpu.raise(Exception::general_protection(0x18)).unwrap();
-    assert_eq!(vcpu.event, Some(Event::Exception(Exception::general_protection(0x18))));
+    assert_eq!(vcpu.events.pending(), Some(Event::Exception(Exception::general_protection(0x18))));
     assert!(vcpu.state.rflags.rf());
     assert_eq!((vcpu.state.rip, vcpu.shadow), (RIP, true));
     assert!(matches!(vcpu.raise(Exception::INVALID_OPCODE), Err(InjectError::Pending(_))));
     let mut vcpu = real();
     vcpu.raise(Exception::general_protection(0x18)).unwrap();
-    assert_eq!(vcpu.event, Some(Event::Exception(Exception { vector: 13, error_code: None })));
+    assert_eq!(vcpu.events.pending(), Some(Event::Exception(Exception { vector: 13, error_code: None })));
     let mut vcpu = long();
     vcpu.raise(Exception::DEBUG).unwrap();
     assert!(!vcpu.state.rflags.rf());
     let mut vcpu = long();
     let fault = GuestFault::Page { gva: Gva::new(0x5678), error_code: PageFaultErrorCode::new().with_wr(true) };
     assert_eq!(vcpu.raise_fault(&fault), Ok(true));
-    assert_eq!((vcpu.state.cr2, vcpu.event), (0x5678, Some(Event::Exception(Exception::page_fault(2)))));
+    assert_eq!((vcpu.state.cr2, vcpu.events.pending()), (0x5678, Some(Event::Exception(Exception::page_fault(2)))));
     assert_eq!(long().raise_fault(&GuestFault::Contended { gva: Gva::new(0) }), Ok(false));
 }
 
@@ -137,10 +137,10 @@ fn control_registers_change_or_raise_gp() {
     let rip = vcpu.state.rip;
     vcpu.complete_control_register(move_to(ControlRegister::Cr4)).unwrap();
     let gp = Some(Event::Exception(Exception::general_protection(0)));
-    assert_eq!((vcpu.event, vcpu.state.rip), (gp, rip));
+    assert_eq!((vcpu.events.pending(), vcpu.state.rip), (gp, rip));
     let mut vcpu = long();
     vcpu.complete_xsetbv(0, 3).unwrap();
-    assert_eq!((vcpu.xcr0, vcpu.event), (3, None));
+    assert_eq!((vcpu.xcr0, vcpu.events.pending()), (3, None));
     vcpu.complete_xsetbv(1, 3).unwrap();
-    assert_eq!((vcpu.xcr0, vcpu.event, vcpu.state.rip), (3, gp, RIP + 2));
+    assert_eq!((vcpu.xcr0, vcpu.events.pending(), vcpu.state.rip), (3, gp, RIP + 2));
 }

@@ -76,6 +76,7 @@ impl TryFrom<Event> for EventInjection {
             Event::Exception(exception) => (EventType::EXCEPTION, exception.vector, exception.error_code),
             Event::SoftwareInterrupt { vector, .. } => (EventType::SOFTWARE_INTERRUPT, vector, None),
             Event::SoftwareException { vector, .. } => (EventType::EXCEPTION, vector, None),
+            Event::PrivilegedSoftwareException { .. } => (EventType::EXCEPTION, Exception::DEBUG.vector, None),
             _ => return Err(x86_virt_core::InjectError::Invalid(event)),
         };
         Ok(Self::new()

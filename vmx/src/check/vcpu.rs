@@ -20,7 +20,7 @@ impl<A: Frames> ReadField for VmxVcpu<'_, '_, '_, A> {
         if FieldInfo::of(field).is_some_and(|info| !info.is_supported(self.capabilities())) {
             return Err(VmFail::Valid(InstructionError::UNSUPPORTED_FIELD));
         }
-        let injection = self.parts.event.and_then(Injection::of);
+        let injection = self.pending_event().and_then(Injection::of);
         match injection {
             Some(injection) if field == field::ENTRY_INTERRUPTION_INFORMATION.encoding() => {
                 Ok(u64::from(injection.information.into_bits()))
