@@ -23,23 +23,37 @@ use crate::meter::Meter;
 use crate::tables::aarch64_paging::Stage2;
 use crate::tables::page_table_multiarch::Multiarch;
 use crate::tables::x86_64::Mapped;
-use crate::tables::x86_virt::Nested;
+use crate::tables::x86_virt::{Listed, Nested};
 use crate::workload::{Orders, WORKLOADS, Workload};
 
 /// Something that does the workloads.
 struct Implementation {
     name: &'static str,
     run: fn(&Workload, &Orders, &mut Meter),
+    /// The only workload in which it differs from the one before, if there is one.
+    only: Option<&'static str>,
+}
+
+impl Implementation {
+    const fn new(name: &'static str, run: fn(&Workload, &Orders, &mut Meter)) -> Self {
+        Self { name, run, only: None }
+    }
+
+    const fn only(self, workload: &'static str) -> Self {
+        Self { only: Some(workload), ..self }
+    }
 }
 
 /// The first is what the others are compared with.
-const IMPLEMENTATIONS: [Implementation; 6] = [
-    Implementation { name: "limit", run: limit::run },
-    Implementation { name: "x86-virt-ept", run: workload::run::<Nested<EptFormat>> },
-    Implementation { name: "x86-virt-npt", run: workload::run::<Nested<NptFormat>> },
-    Implementation { name: X86_64, run: workload::run::<Mapped> },
-    Implementation { name: "page_table_multiarch", run: workload::run::<Multiarch> },
-    Implementation { name: "aarch64-paging", run: workload::run::<Stage2> },
+const IMPLEMENTATIONS: [Implementation; 8] = [
+    Implementation::new("limit", limit::run),
+    Implementation::new("x86-virt-ept", workload::run::<Nested<EptFormat>>),
+    Implementation::new("x86-virt-npt", workload::run::<Nested<NptFormat>>),
+    Implementation::new("x86-virt-ept-list", workload::run::<Listed<EptFormat>>).only("w4"),
+    Implementation::new("x86-virt-npt-list", workload::run::<Listed<NptFormat>>).only("w4"),
+    Implementation::new(X86_64, workload::run::<Mapped>),
+    Implementation::new("page_table_multiarch", workload::run::<Multiarch>),
+    Implementation::new("aarch64-paging", workload::run::<Stage2>),
 ];
 const X86_64: &str = "x86_64";
 
@@ -80,6 +94,7 @@ fn main() {
             .iter()
             .enumerate()
             .filter(|(index, one)| *index == 0 || is_chosen(&arguments.implementation, one.name))
+            .filter(|(_, one)| one.only.is_none_or(|only| only == workload.name))
             .map(|(_, one)| one)
             .collect();
         match arguments.what {

@@ -25,6 +25,14 @@ pub(crate) struct Shortcut<'s, F, A> {
     low: &'s Entries,
 }
 
+impl<F: Copy, A> Clone for Shortcut<'_, F, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Copy, A> Copy for Shortcut<'_, F, A> {}
+
 impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     /// Nothing but a place for a shortcut.
     #[inline(always)]
@@ -85,6 +93,16 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         true
     }
 
+    /// The entry of level 1 for the page at `gpa`, and that of level 2 above it, if the tables are there.
+    #[inline(always)]
+    pub(crate) fn entries(&self, gpa: Gpa) -> Option<(&'s AtomicU64, &'s AtomicU64)> {
+        let page = page_number(gpa)?;
+        let high = self.high(page >> 18)?;
+        let middle = self.below(high, 3, page >> 9)?;
+        let slot = self.below(middle, 2, page)?;
+        Some((slot, middle))
+    }
+
     /// The leaf for one page, and the entries of levels 3 and 2 above it, if all that is missing is a table of level 1.
     #[inline(always)]
     pub(crate) fn missing_table(
@@ -113,12 +131,25 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     /// The leaf for one page of 4 KiB, if it can be one.
     #[inline(always)]
     fn leaf(&self, hpa: Hpa, mapping: Mapping) -> Option<u64> {
-        if hpa.get() & self.not_host != 0 || mapping.smallest != PageSize::Size4K {
+        let leaf = self.leaf_of(mapping)?;
+        self.with_address(leaf, hpa)
+    }
+
+    /// The leaf of a page of 4 KiB at address 0, if `mapping` can have one.
+    #[inline(always)]
+    pub(crate) fn leaf_of(&self, mapping: Mapping) -> Option<u64> {
+        if mapping.smallest != PageSize::Size4K {
             return None;
         }
         let leaf = self.format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type).ok()?;
         let attributes = self.format.attribute_bits(mapping.attributes).ok()?;
-        Some(leaf | attributes | hpa.get())
+        Some(leaf | attributes)
+    }
+
+    /// The leaf with the address `hpa`, if a page can be there.
+    #[inline(always)]
+    pub(crate) fn with_address(&self, leaf: u64, hpa: Hpa) -> Option<u64> {
+        (hpa.get() & self.not_host == 0).then_some(leaf | hpa.get())
     }
 
     /// The entry of level 3 at `index`, if that is below 512.

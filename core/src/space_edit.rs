@@ -326,6 +326,12 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
         })
     }
 
+    #[inline(always)]
+    pub(crate) const fn shortcut(&self) -> &Shortcut<'s, F, A> {
+        &self.shortcut
+    }
+
+    #[inline]
     pub(crate) const fn space(&self) -> &'s AddressSpace<'m, F, A> {
         self.space
     }

@@ -20,8 +20,16 @@ use crate::process::Process;
 use crate::{output, setup};
 
 /// What the program in `benches/` compares. The first is what the others are compared with.
-const IMPLEMENTATIONS: [&str; 6] =
-    ["limit", "x86-virt-ept", "x86-virt-npt", "x86_64", "page_table_multiarch", "aarch64-paging"];
+const IMPLEMENTATIONS: [&str; 8] = [
+    "limit",
+    "x86-virt-ept",
+    "x86-virt-npt",
+    "x86-virt-ept-list",
+    "x86-virt-npt-list",
+    "x86_64",
+    "page_table_multiarch",
+    "aarch64-paging",
+];
 const WORKLOADS: [&str; 7] = ["w1", "w2", "w3", "w4", "w5", "w6", "w7"];
 
 /// Instructions as a hypervisor has them, whose target is without vectors.

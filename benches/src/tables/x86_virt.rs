@@ -43,7 +43,7 @@ impl<F: Current> Tables for Nested<F> {
         self.map(gpa, hpa, PageSize::Size4K.bytes(), PageSize::Size4K);
     }
 
-    /// With the lock taken once, as a hypervisor does that maps many pages.
+    /// With the lock taken once, as a hypervisor does that maps one page after the other.
     fn map_pages(&mut self, order: &[u64], distance: u64) {
         let mut edit = self.edit();
         for gpa in order {
@@ -77,5 +77,46 @@ impl<F: Current> Tables for Nested<F> {
     fn unmap(&mut self, gpa: u64, bytes: u64) {
         let unmapped = AddressSpace::unmap(self, Gpa::new(gpa)..Gpa::new(gpa + bytes));
         unmapped.expect("it is mapped").at_next_entry();
+    }
+}
+
+/// The same, for a hypervisor that has a list of pages.
+pub(crate) struct Listed<F: Format>(Nested<F>);
+
+impl<F: Current> Tables for Listed<F> {
+    fn new() -> Self {
+        Self(Tables::new())
+    }
+
+    fn map(&mut self, gpa: u64, hpa: u64, bytes: u64, size: PageSize) {
+        Tables::map(&mut self.0, gpa, hpa, bytes, size);
+    }
+
+    fn map_page(&mut self, gpa: u64, hpa: u64) {
+        self.0.map_page(gpa, hpa);
+    }
+
+    fn map_pages(&mut self, order: &[u64], distance: u64) {
+        let pages = order.iter().map(|gpa| (Gpa::new(*gpa), Hpa::new(gpa + distance)));
+        // SAFETY: no processor uses the tables.
+        #[expect(unsafe_code, reason = "maps memory that is not there")]
+        let mapped = unsafe { self.0.map_physical_pages(pages, Access::ALL) };
+        mapped.expect("nothing is mapped, and there are frames");
+    }
+
+    fn translate(&self, gpa: u64) -> Option<u64> {
+        Tables::translate(&self.0, gpa)
+    }
+
+    fn is_writable(&self, gpa: u64) -> bool {
+        self.0.is_writable(gpa)
+    }
+
+    fn protect_page(&mut self, gpa: u64, hpa: u64) {
+        self.0.protect_page(gpa, hpa);
+    }
+
+    fn unmap(&mut self, gpa: u64, bytes: u64) {
+        Tables::unmap(&mut self.0, gpa, bytes);
     }
 }

@@ -8,5 +8,6 @@ mod host_types;
 mod huge;
 mod operations;
 mod oracle;
+mod page_list;
 mod pool;
 mod space;
