@@ -33,11 +33,12 @@ pub struct Invalidation {
 }
 
 impl Invalidation {
-    pub(crate) const fn new(generation: u64) -> Self {
+    /// For whoever keeps other tables that processors cache, with generations of their own: the change holds from `generation` on.
+    pub const fn new(generation: u64) -> Self {
         Self { generation }
     }
 
-    /// The generation of the space from which on the change holds: a vCPU that has invalidated at this one, or a later one,
+    /// The generation of the space, or of other tables, from which on the change holds: a vCPU that has invalidated at this one, or a later one,
     /// does not use the old mapping.
     #[must_use]
     pub const fn generation(&self) -> u64 {

@@ -19,6 +19,7 @@ mod format;
 mod hlat;
 mod misconfiguration;
 mod spp;
+mod sub_pages;
 mod tables;
 
 pub use capabilities::EptCapabilities;
@@ -29,4 +30,5 @@ pub use format::{EptFormat, EptUnsupported};
 pub use hlat::{HlatEntry, Hlatp};
 pub use misconfiguration::{EptMisconfiguration, EptRules};
 pub use spp::{SppEntry, SppVector, Spptp, SubPage};
+pub use sub_pages::{SppFault, SubPageError, SubPageTable};
 pub use tables::for_each_row;

@@ -125,6 +125,10 @@ fn expect(input: &Input, kind: ExitKind) {
         (49, ExitKind::NestedFault(fault)) => {
             assert_eq!((fault.gpa.get(), fault.cause), (input.gpa, NestedFaultCause::Misconfiguration));
         }
+        (66, ExitKind::NestedFault(fault)) => {
+            assert_eq!((fault.gpa.get(), fault.access), (input.gpa, x86_virt::Access::WRITE));
+            assert_eq!(fault.cause == NestedFaultCause::SubPageMiss, bits(qualification, 11, 1) == 1);
+        }
         (9, ExitKind::TaskSwitch(switch)) => {
             assert_eq!(u64::from(switch.selector), bits(qualification, 0, 16));
             let sources =
@@ -160,7 +164,7 @@ fn expect(input: &Input, kind: ExitKind) {
         (57 | 61, kind) => {
             assert!(kind == ExitKind::Vendor && bits(u64::from(input.information), 11, 2) == 3, "{kind:?}");
         }
-        (4 | 9 | 14 | 29 | 44 | 45 | 48 | 49, kind) => panic!("{kind:?} has lost what the processor reports"),
+        (4 | 9 | 14 | 29 | 44 | 45 | 48 | 49 | 66, kind) => panic!("{kind:?} has lost what the processor reports"),
         (reason, kind) => {
             // No other kind carries anything that comes from a field.
             let carries = matches!(

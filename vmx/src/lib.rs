@@ -55,6 +55,8 @@ mod page_modification_log;
 #[cfg(target_arch = "x86_64")]
 mod root;
 #[cfg(target_arch = "x86_64")]
+mod sub_pages;
+#[cfg(target_arch = "x86_64")]
 mod switch;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;

@@ -24,6 +24,7 @@ use crate::msrs::{self, Msrs};
 use crate::page_modification_log::PageModificationLog;
 use crate::root::VmxRoot;
 use crate::setup::Controls;
+use crate::sub_pages::SubPages;
 use crate::switch::Switch;
 use crate::vmcs::{self, CurrentVmcs, Vmcs};
 use crate::vpid::{FlushCounts, Stale, Translations, VpidUse};
@@ -72,8 +73,10 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) log: Option<PageModificationLog<A>>,
     /// The controls that give the entries of its spaces their meaning.
     pub(crate) tables: EptControls,
-    /// The root of the sub-page-permission table, in which nothing is, if the tables have sub-page write permissions.
+    /// The root of a sub-page-permission table in which nothing is, if the tables have sub-page write permissions.
     sub_page_root: Option<Frame<A>>,
+    /// The table that counts in place of that, if the host has given one.
+    pub(crate) sub_pages: Option<SubPages<'s, A>>,
     pub(crate) primary: PrimaryControls,
     pub(crate) secondary: SecondaryControls,
     pub(crate) cache: Cache,
@@ -180,6 +183,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             log: PageModificationLog::new(&capabilities, space.format(), frames)?,
             tables,
             sub_page_root: if tables.sub_page_write() { Some(Frame::zeroed(frames, 1)?) } else { None },
+            sub_pages: None,
             primary: controls.primary,
             secondary: controls.secondary,
             cache: Cache::default(),
@@ -344,12 +348,18 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     #[inline]
     fn invalidate(&mut self) -> Result<(), EntryError> {
         let parts = &self.parts;
-        let is_current = parts.seen == parts.space.generation() && !parts.needs_flush && parts.eptp_spaces.is_none();
+        let is_current = parts.seen == parts.space.generation()
+            && !parts.needs_flush
+            && parts.eptp_spaces.is_none()
+            && parts.sub_pages.is_none();
         if is_current { Ok(()) } else { self.invalidate_stale().map_err(EntryError::Instruction) }
     }
 
     fn invalidate_stale(&mut self) -> Result<(), VmFail> {
         let parts = &mut self.parts;
+        if parts.sub_pages.as_mut().is_some_and(SubPages::note_generation) {
+            parts.forget_generations();
+        }
         let generation = parts.space.generation();
         let changed = parts.eptp_spaces.as_ref().map(EptpSpaces::note_generations);
         let stale = Stale {

@@ -37,6 +37,10 @@ pub enum NestedFaultCause {
     Permission,
     /// An entry of the nested table has bits that the processor does not accept.
     Misconfiguration,
+    /// A write to a page with sub-page write permissions, for which a table above the vector is missing. Only VMX has this.
+    SubPageMiss,
+    /// The same, where an entry or the vector has reserved bits set. Only VMX has this.
+    SubPageMisconfiguration,
 }
 
 /// Direction of a move between a control or debug register and a general-purpose register.

@@ -39,6 +39,7 @@ mod moving;
 mod nested_tables;
 mod nmi;
 mod out_of_frames;
+mod page_attributes;
 mod paging;
 mod permissions;
 mod probe;
@@ -46,6 +47,7 @@ mod redelivery;
 mod registers;
 mod shootdown;
 mod start_up;
+mod sub_pages;
 mod together;
 mod unsupported;
 mod vendor_exits;
@@ -116,6 +118,9 @@ const TESTS: &[Test] = tests! {
         changes_hold_in_all_spaces: On::Only(Vendor::Intel),
         violations_are_delivered: On::Only(Vendor::Intel),
     }
+    sub_pages {
+        parts_of_a_page_can_be_written: On::Only(Vendor::Intel),
+    }
     dirty {
         pages_are_found_once: On::Every,
         more_than_a_log_holds: On::Every,
@@ -124,6 +129,9 @@ const TESTS: &[Test] = tests! {
     }
     guest_paging {
         faults_are_the_processors: On::Alone,
+    }
+    page_attributes {
+        agree_with_a_plain_map: On::Only(Vendor::Intel),
     }
     nested_tables {
         agree_with_a_plain_map: On::Every,

@@ -4,7 +4,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use x86_virt::{Access, ExitKind, Gpa, Invalidation, MapError, Mapping, NestedFaultCause, PageSize, Vcpu, VcpuConfig};
+use x86_virt::{
+    Access, ExitKind, Gpa, Invalidation, MapError, Mapping, MemoryType, NestedFaultCause, PageSize, Vcpu, VcpuConfig,
+};
 
 use crate::bench::Bench;
 use crate::differential::Random;
@@ -46,8 +48,19 @@ fn some_access(random: &mut Random) -> Access {
     random.one_of(&[Access::READ, Access::RW, Access::RX, Access::ALL, Access::ALL, Access::EXECUTE])
 }
 
-/// What a page of the window is mapped to: the page of the guest's memory, and what is allowed.
-type Page = Option<(usize, Access)>;
+/// Those that every processor has, and two that not every table of nested paging can name.
+fn some_type(random: &mut Random) -> MemoryType {
+    match random.index(7) {
+        0 => MemoryType::WriteThrough,
+        1 => MemoryType::Uncacheable,
+        2 => MemoryType::WriteCombining,
+        3 => MemoryType::WriteProtected,
+        _ => MemoryType::WriteBack,
+    }
+}
+
+/// What a page of the window is mapped to: the page of the guest's memory, what is allowed, and the memory type.
+type Page = Option<(usize, Access, MemoryType)>;
 
 fn address(page: usize) -> u64 {
     WINDOW + u64::try_from(page).unwrap_or(0) * 4096
@@ -78,7 +91,7 @@ pub(crate) fn agree_with_a_plain_map(bench: &Bench) -> Outcome {
                     _ => pages.start + random.index(pages.len()),
                 };
                 let expected = map.get(page).copied().flatten();
-                if expected.is_none_or(|(host, _)| host >= FIRST_DATA_PAGE) {
+                if expected.is_none_or(|(host, ..)| host >= FIRST_DATA_PAGE) {
                     found += usize::from(probe(guest, &mut random, page, expected, step)?);
                 }
             }
@@ -92,7 +105,7 @@ pub(crate) fn agree_with_a_plain_map(bench: &Bench) -> Outcome {
 fn change(guest: &Guest<'_, '_>, random: &mut Random, map: &mut [Page], pages: &Range<usize>) -> Outcome<bool> {
     let range = Gpa::new(address(pages.start))..Gpa::new(address(pages.end));
     let space = guest.space;
-    let (host, access) = (random.index(HOST_PAGES), some_access(random));
+    let (host, access, memory_type) = (random.index(HOST_PAGES), some_access(random), some_type(random));
     // In phase half of the time, so that there are large pages.
     let host = if random.index(2) == 0 { pages.start % 512 } else { host };
     let host = if host + pages.len() > HOST_PAGES { HOST_PAGES.saturating_sub(pages.len()) } else { host };
@@ -102,18 +115,19 @@ fn change(guest: &Guest<'_, '_>, random: &mut Random, map: &mut [Page], pages: &
     let mut is_map = false;
     // Mostly what can be done: there are pages of both kinds in few ranges.
     let choice = if is_mapped {
-        3 + random.index(5)
+        3 + random.index(6)
     } else if at.iter().all(Option::is_none) {
         0
     } else {
-        random.index(8)
+        random.index(9)
     };
     let result = match choice {
         0..3 => {
             is_map = true;
-            space.map(range, &guest.ram, offset, Mapping::new(access)).map(|()| {
+            let mapping = Mapping::new(access).memory_type(memory_type);
+            space.map(range, &guest.ram, offset, mapping).map(|()| {
                 for (page, host) in at.iter_mut().zip(host..) {
-                    *page = Some((host, access));
+                    *page = Some((host, access, memory_type));
                 }
             })
         }
@@ -129,7 +143,11 @@ fn change(guest: &Guest<'_, '_>, random: &mut Random, map: &mut [Page], pages: &
             token.at_next_entry();
             at.iter_mut().flatten().zip(host..).for_each(|(page, host)| page.0 = host);
         }),
-        6 => space.split(range, PageSize::Size4K).map(Invalidation::at_next_entry),
+        6 => space.set_memory_type(range, memory_type).map(|token| {
+            token.at_next_entry();
+            at.iter_mut().flatten().for_each(|page| page.2 = memory_type);
+        }),
+        7 => space.split(range, PageSize::Size4K).map(Invalidation::at_next_entry),
         _ => {
             space.merge(range)?.at_next_entry();
             return Ok(true);
@@ -137,14 +155,19 @@ fn change(guest: &Guest<'_, '_>, random: &mut Random, map: &mut [Page], pages: &
     };
     match result {
         Ok(()) => Ok(true),
-        // The processor has no pages that can be executed but not read.
-        Err(MapError::Unsupported(_)) if access == Access::EXECUTE => Ok(false),
+        // The processor has no pages that can be executed but not read, or none of such a type.
+        Err(MapError::Unsupported(_)) if access == Access::EXECUTE || is_rare(memory_type) => Ok(false),
         // More than the guest's memory.
         Err(MapError::Ram(_)) if pages.len() > HOST_PAGES => Ok(false),
         Err(MapError::AlreadyMapped { .. }) if is_map && at.iter().any(Option::is_some) => Ok(false),
         Err(MapError::NotMapped { .. }) if !is_map && !is_mapped => Ok(false),
         Err(error) => fail!("pages {pages:?}: {error}"),
     }
+}
+
+/// Whether the tables of some processors cannot name the type: AMD's name what is in the PAT of the host.
+fn is_rare(memory_type: MemoryType) -> bool {
+    matches!(memory_type, MemoryType::WriteCombining | MemoryType::WriteProtected)
 }
 
 /// Makes the guest read, write or execute the page, and says whether it could.
@@ -161,8 +184,10 @@ fn probe(guest: &mut Guest<'_, '_>, random: &mut Random, page: usize, expected: 
     let gprs = guest.vcpu.gprs_mut();
     (gprs.rbx, gprs.rax) = (target, value);
     let exit = guest.run()?.kind;
+    let found = guest.space.translate(Gpa::new(target)).map(|to| (to.access, to.memory_type));
+    ensure_eq!(found, expected.map(|(_, access, memory_type)| (access, memory_type)), "page {page} in step {step}");
     match expected {
-        Some((host, access)) if access.contains(kind) => {
+        Some((host, access, _)) if access.contains(kind) => {
             ensure_eq!(exit, ExitKind::Hlt, "{kind} of page {page} with {access} in step {step}");
             let at = address(host) - WINDOW;
             match kind {

@@ -12,8 +12,8 @@ use super::basic_reason::BasicExitReason;
 use super::instruction_information::StringIoInformation;
 use super::qualification::{
     ApicWriteQualification, ControlRegisterAccessType, ControlRegisterQualification, DebugRegisterQualification,
-    EptViolationQualification, InstructionTimeoutQualification, IoQualification, StartupIpiQualification,
-    VirtualizedEoiQualification,
+    EptViolationQualification, InstructionTimeoutQualification, IoQualification, SppQualification,
+    StartupIpiQualification, VirtualizedEoiQualification,
 };
 use super::reason::ExitReason;
 use crate::access::VmcsRead;
@@ -48,6 +48,7 @@ pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> Exi
             cause: NestedFaultCause::Misconfiguration,
             table_walk: false,
         }),
+        BasicExitReason::SPP_RELATED_EVENT => ExitKind::NestedFault(sub_page(vmcs)),
         BasicExitReason::EXTERNAL_INTERRUPT => ExitKind::HostInterrupt,
         BasicExitReason::EXCEPTION_OR_NMI => exception(vmcs),
         BasicExitReason::CONTROL_REGISTER_ACCESS => control_register(vmcs),
@@ -175,6 +176,22 @@ fn ept_violation(vmcs: &impl VmcsRead) -> NestedFault {
         access,
         cause: if mapped { NestedFaultCause::Permission } else { NestedFaultCause::NotMapped },
         table_walk: gva.is_some() && !qualification.final_translation(),
+    }
+}
+
+/// A write for which there is no vector of sub-page write permissions. Nothing tells whether it had a linear address.
+fn sub_page(vmcs: &impl VmcsRead) -> NestedFault {
+    let qualification = SppQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
+    NestedFault {
+        gpa: vmcs.get(field::GUEST_PHYSICAL_ADDRESS),
+        gva: None,
+        access: Access::WRITE,
+        cause: if qualification.spp_miss() {
+            NestedFaultCause::SubPageMiss
+        } else {
+            NestedFaultCause::SubPageMisconfiguration
+        },
+        table_walk: false,
     }
 }
 

@@ -58,6 +58,17 @@ fn an_ept_violation_tells_access_cause_and_addresses() {
 }
 
 #[test]
+fn a_miss_of_sub_page_permissions_is_told_from_a_misconfiguration() {
+    for (qualification, cause) in
+        [(1 << 11, NestedFaultCause::SubPageMiss), (0, NestedFaultCause::SubPageMisconfiguration)]
+    {
+        let found = decoded(BasicExitReason::SPP_RELATED_EVENT, &[(0x6400, qualification), (0x2400, 0x5080)]);
+        let fault = NestedFault { gpa: Gpa::new(0x5080), access: Access::WRITE, ..fault(cause) };
+        assert_eq!(found, ExitKind::NestedFault(fault));
+    }
+}
+
+#[test]
 fn control_register_accesses_name_both_registers() {
     let register = ControlRegister::Cr4;
     let access = RegisterAccess::Write(Gpr::R9);
@@ -175,7 +186,13 @@ const KINDS: &[(u16, ExitKind)] = &[
     (64, ExitKind::Instruction(Special::Xrstors)),
     (65, ExitKind::Instruction(Special::Pconfig)),
     // Sub-page permissions: VMX alone has them.
-    (66, ExitKind::Vendor),
+    (
+        66,
+        ExitKind::NestedFault(NestedFault {
+            access: Access::WRITE,
+            ..fault(NestedFaultCause::SubPageMisconfiguration)
+        }),
+    ),
     (67, ExitKind::Umwait { state: 0x1111_2222, deadline: EDX_EAX }),
     (68, ExitKind::Tpause { state: 0x1111_2222, deadline: EDX_EAX }),
     (69, ExitKind::Instruction(Special::Loadiwkey)),
