@@ -1,4 +1,4 @@
-//! Maps, unmaps and protects ranges, with few frames, and compares with a list of ranges.
+//! Changes of ranges of every kind, with few frames, against a list of ranges.
 #![no_main]
 
 use fuzz::paging::{Step, check};

@@ -5,7 +5,8 @@ use core::ops::Range;
 
 use arbitrary::{Arbitrary, Unstructured};
 use x86_virt::{
-    Access, AddressSpace, Format, FramePool, Gpa, Hpa, MapError, Mapping, PageAttributes, PageSize, Translation,
+    Access, AddressSpace, Format, FramePool, Gpa, Hpa, MapError, MapPagesError, Mapping, MemoryType, PageAttributes,
+    PageSize, Translation,
 };
 
 use crate::machine::{self, FRAMES};
@@ -46,6 +47,28 @@ pub enum Step {
         /// How.
         mapping: Mapping,
     },
+    /// Maps pages of 4 KiB, each so far from the one before, in one call.
+    MapPages {
+        /// First page.
+        first: Border,
+        /// From one page to the next.
+        step: u16,
+        /// How many pages, of which the low five bits count.
+        pages: u8,
+        /// First physical page.
+        to: Border,
+        /// How.
+        mapping: Mapping,
+    },
+    /// Moves pages to other physical ones.
+    Remap {
+        /// First page.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+        /// First physical page.
+        to: Border,
+    },
     /// Unmaps pages.
     Unmap {
         /// First page.
@@ -71,6 +94,31 @@ pub enum Step {
         /// What they are then.
         attributes: PageAttributes,
     },
+    /// Changes the memory type.
+    SetMemoryType {
+        /// First page.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+        /// What it is then.
+        memory_type: MemoryType,
+    },
+    /// Splits pages.
+    Split {
+        /// First page.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+        /// To what.
+        size: PageSize,
+    },
+    /// Merges pages.
+    Merge {
+        /// First page.
+        first: Border,
+        /// How many pages.
+        pages: Border,
+    },
     /// Gives spare frames back.
     Trim,
 }
@@ -84,9 +132,9 @@ struct Piece {
     mapping: Mapping,
 }
 
-/// What is mapped, in no order.
+/// What is mapped, in no order; and whether pages were merged, so that they may be larger than those that were mapped.
 #[derive(Debug, Default)]
-struct Model(Vec<Piece>);
+struct Model(Vec<Piece>, bool);
 
 impl Model {
     fn at(&self, page: u64) -> Option<Piece> {
@@ -141,7 +189,7 @@ pub fn check<F: Format>(format: F, frames: usize, steps: &[Step]) {
         let before = (space.tables(), space.spare(), pool.free_frames(), space.generation());
         let (range, result) = perform(&mut space, &mut model, step);
         let after = (space.tables(), space.spare(), pool.free_frames(), space.generation());
-        if result.is_err() {
+        if result.is_err() && !matches!(step, Step::MapPages { .. }) {
             assert_eq!(after, before, "{step:?} changed something and failed: {result:?}");
         }
         assert_eq!(space.frames_in_use() + pool.free_frames(), donated);
@@ -192,6 +240,28 @@ fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) 
             let result = unsafe { space.map_physical(addresses(&range), hpa, mapping) };
             (result, map(space.format(), model, &range, hpa, mapping))
         }
+        Step::MapPages { step, pages, to, mapping, .. } => {
+            return (range.clone(), map_pages(space, model, range.start, (step, pages & 31, to), mapping));
+        }
+        Step::Remap { to, .. } => {
+            let hpa = Hpa::new(PHYSICAL + to.0 * 4096);
+            // SAFETY: no guest runs, and the machine has no pointer to the addresses.
+            let result = unsafe { space.remap_physical(addresses(&range), hpa) }.map(moved_on);
+            (result, host(space.format(), &range, hpa).and_then(|()| not_mapped(model, &range)))
+        }
+        Step::SetMemoryType { memory_type, .. } => {
+            let unsupported = space.format().memory_type_bits(memory_type, PageSize::Size4K);
+            let result = space.set_memory_type(addresses(&range), memory_type).map(moved_on);
+            (result, unsupported.map_err(MapError::from).and_then(|_| not_mapped(model, &range)))
+        }
+        Step::Split { size, .. } => {
+            let Range { start, end } = addresses(&range);
+            let is_aligned = start.is_aligned(size) && end.is_aligned(size);
+            let refused = MapError::CannotSplit { start, end, size };
+            let possible = if size == PageSize::Size1G || !is_aligned { Err(refused) } else { Ok(()) };
+            (space.split(start..end, size).map(moved_on), possible.and_then(|()| not_mapped(model, &range)))
+        }
+        Step::Merge { .. } => (space.merge(addresses(&range)).map(moved_on), Ok(())),
         Step::Unmap { .. } => (space.unmap(addresses(&range)).map(moved_on), not_mapped(model, &range)),
         Step::Protect { access, .. } => {
             let unsupported = space.format().access_bits(access).map(drop).map_err(MapError::from);
@@ -217,13 +287,55 @@ fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) 
     (range, result)
 }
 
+/// Maps pages one by one in the model, and all in one call in the space.
+fn map_pages<F: Format>(
+    space: &Space<'_, F>,
+    model: &mut Model,
+    first: u64,
+    (step, count, to): (u16, u8, Border),
+    mapping: Mapping,
+) -> Result<(), MapError> {
+    let before = (space.generation(), space.frames_in_use());
+    let page = |nth: u8| (first + u64::from(nth) * u64::from(step), PHYSICAL + (to.0 + u64::from(nth)) * 4096);
+    let list = (0..count).map(page).map(|(page, hpa)| (Gpa::new(page * 4096), Hpa::new(hpa)));
+    // SAFETY: no guest runs, and the machine has no pointer to the addresses.
+    let result = unsafe { space.map_physical_pages(list, mapping) };
+    assert_eq!(space.generation(), before.0, "nothing is to be invalidated");
+    for nth in 0..count {
+        let (page, hpa) = page(nth);
+        let range = page..page + 1;
+        let expected = map(space.format(), model, &range, Hpa::new(hpa), mapping);
+        match result {
+            Err(MapPagesError { mapped, error }) if mapped == usize::from(nth) => {
+                let is_out_of_frames = matches!(error, MapError::OutOfFrames(_)) && expected == Ok(());
+                assert!(is_out_of_frames || expected == Err(error), "page {nth}: {error}, and not {expected:?}");
+                assert!(nth > 0 || space.frames_in_use() == before.1);
+                return Err(error);
+            }
+            _ => assert_eq!(expected, Ok(()), "page {nth}"),
+        }
+        model.0.push(Piece { first: page, end: page + 1, hpa, mapping });
+        compare(space, model, page);
+    }
+    assert_eq!(result, Ok(()));
+    Ok(())
+}
+
 fn range(step: &Step) -> Option<Range<u64>> {
+    if let Step::MapPages { first, .. } = *step {
+        let first = CENTRE - 2 * LARGE[2] + first.0;
+        return Some(first..first + 1);
+    }
     let (first, pages) = match *step {
         Step::Map { first, pages, .. }
+        | Step::Remap { first, pages, .. }
+        | Step::SetMemoryType { first, pages, .. }
+        | Step::Split { first, pages, .. }
+        | Step::Merge { first, pages }
         | Step::Unmap { first, pages }
         | Step::Protect { first, pages, .. }
         | Step::SetAttributes { first, pages, .. } => (first, pages),
-        Step::Trim => return None,
+        Step::MapPages { .. } | Step::Trim => return None,
     };
     let first = CENTRE - 2 * LARGE[2] + first.0;
     Some(first..first + pages.0.max(1))
@@ -235,10 +347,8 @@ fn addresses(range: &Range<u64>) -> Range<Gpa> {
 
 /// Why the range cannot be mapped, if the frames suffice.
 fn map<F: Format>(format: &F, model: &Model, range: &Range<u64>, hpa: Hpa, mapping: Mapping) -> Result<(), MapError> {
-    let (bytes, width) = ((range.end - range.start) * 4096, format.address_width());
-    if hpa.get() + bytes > 1 << width {
-        return Err(MapError::BeyondHostWidth { hpa, bytes, width });
-    }
+    host(format, range, hpa)?;
+    let bytes = (range.end - range.start) * 4096;
     format.attribute_bits(mapping.attributes)?;
     format.leaf(Hpa::new(0), PageSize::Size4K, mapping.access, mapping.memory_type)?;
     let (largest, smallest) = (largest(mapping), mapping.smallest);
@@ -255,27 +365,47 @@ fn map<F: Format>(format: &F, model: &Model, range: &Range<u64>, hpa: Hpa, mappi
     }
 }
 
+/// Whether pages of the range can be at `hpa` and so on.
+fn host<F: Format>(format: &F, range: &Range<u64>, hpa: Hpa) -> Result<(), MapError> {
+    let (bytes, width) = ((range.end - range.start) * 4096, format.address_width());
+    if hpa.get() + bytes > 1 << width {
+        return Err(MapError::BeyondHostWidth { hpa, bytes, width });
+    }
+    Ok(())
+}
+
 fn not_mapped(model: &Model, range: &Range<u64>) -> Result<(), MapError> {
     model.gap(range).map_or(Ok(()), |page| Err(MapError::NotMapped { gpa: Gpa::new(page * 4096) }))
 }
 
 fn apply(model: &mut Model, range: &Range<u64>, step: &Step) {
-    let cut = model.cut(range);
+    if let Step::Merge { .. } = step {
+        model.1 = true;
+        return;
+    }
+    let cut = model.cut(range).into_iter();
+    let change = |piece: Piece, mapping| Piece { mapping, ..piece };
     match *step {
         Step::Map { to, mapping, .. } => {
             model.0.push(Piece { first: range.start, end: range.end, hpa: PHYSICAL + to.0 * 4096, mapping });
         }
+        Step::Remap { to, .. } => model
+            .0
+            .extend(cut.map(|piece| Piece { hpa: PHYSICAL + (to.0 + piece.first - range.start) * 4096, ..piece })),
         Step::Protect { access, .. } => {
-            model
-                .0
-                .extend(cut.into_iter().map(|piece| Piece { mapping: Mapping { access, ..piece.mapping }, ..piece }));
+            model.0.extend(cut.map(|piece| change(piece, Mapping { access, ..piece.mapping })));
         }
         Step::SetAttributes { attributes, .. } => {
-            model.0.extend(
-                cut.into_iter().map(|piece| Piece { mapping: Mapping { attributes, ..piece.mapping }, ..piece }),
-            );
+            model.0.extend(cut.map(|piece| change(piece, Mapping { attributes, ..piece.mapping })));
         }
-        Step::Unmap { .. } | Step::Trim => {}
+        Step::SetMemoryType { memory_type, .. } => {
+            model.0.extend(cut.map(|piece| change(piece, Mapping { memory_type, ..piece.mapping })));
+        }
+        Step::Split { size, .. } => {
+            let largest = |piece: Piece| piece.mapping.largest.min(size);
+            model.0.extend(cut.map(|piece| change(piece, Mapping { largest: largest(piece), ..piece.mapping })));
+        }
+        Step::Unmap { .. } | Step::MapPages { .. } | Step::Merge { .. } | Step::Trim => {}
     }
 }
 
@@ -298,6 +428,9 @@ fn compare<F: Format>(space: &Space<'_, F>, model: &Model, page: u64) {
     assert_eq!(hpa.get(), piece.hpa + (page - piece.first) * 4096 + OFFSET);
     assert_eq!((access, memory_type), (piece.mapping.access, piece.mapping.memory_type));
     assert_eq!(attributes, piece.mapping.attributes);
+    if model.1 {
+        return;
+    }
     assert!(size <= largest(piece.mapping) && size <= space.format().largest_page(), "{size} page");
     let pages = size.bytes() / 4096;
     let first = page / pages * pages;
