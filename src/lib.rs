@@ -38,4 +38,10 @@ pub use vcpu::{AnyVcpu, EntryError, Reason};
 #[cfg(all(doctest, feature = "vmx", feature = "svm"))]
 #[doc = include_str!("../docs/guide/src/encodings.md")]
 #[doc = include_str!("../docs/guide/src/refused-entry.md")]
+#[doc = include_str!("../docs/guide/src/state.md")]
 pub mod guide {}
+
+/// The example of the guide that needs the feature `testing`.
+#[cfg(all(doctest, feature = "vmx", feature = "testing"))]
+#[doc = include_str!("../docs/guide/src/testing-without-a-processor.md")]
+pub mod testing_guide {}

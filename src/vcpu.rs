@@ -4,9 +4,9 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
-    ControlRegister, CpuState, DescriptorTable, Efer, Event, Events, Exit, FetchedInstruction, Frames, Gprs,
-    Interruptibility, MsrAccess, MsrRangeError, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr,
-    Vcpu,
+    Activity, ControlRegister, CpuState, DescriptorTable, Efer, Event, Events, Exit, ExtendedState, FetchedInstruction,
+    Frames, Gprs, Interruptibility, MsrAccess, MsrRangeError, PendingDebugExceptions, Rflags, Segment, SegmentRegister,
+    SkipError, StateError, SwitchedMsr, Vcpu, VcpuState,
 };
 
 use crate::root::CreateError;
@@ -155,6 +155,10 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         fn interruptibility(&self) -> Interruptibility;
         fn events(&self) -> &Events;
         fn fetched_instruction(&self) -> FetchedInstruction;
+        fn activity(&self) -> Activity;
+        fn pending_debug(&self) -> PendingDebugExceptions;
+        fn save_extended(&self, state: &mut Option<ExtendedState>);
+        fn check_state(&self, state: &VcpuState) -> Result<(), StateError>;
     }
 
     pass_on! {
@@ -180,6 +184,10 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
         mut fn intercept_msr(&mut self, msr: u32, access: MsrAccess);
         mut fn intercept_ports(&mut self, ports: RangeInclusive<u16>);
         mut fn set_state(&mut self, state: &CpuState) -> Result<(), StateError>;
+        mut fn set_activity(&mut self, activity: Activity) -> Result<(), StateError>;
+        mut fn set_pending_debug(&mut self, pending: PendingDebugExceptions);
+        mut fn set_blocking(&mut self, blocking: Interruptibility);
+        mut fn set_extended(&mut self, state: &ExtendedState) -> Result<(), StateError>;
     }
 
     unsafe fn pass_host_msr(&mut self, msr: u32, access: MsrAccess) -> Result<(), MsrRangeError> {

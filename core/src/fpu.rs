@@ -1,6 +1,8 @@
 //! x87, SSE and AVX state: what the host and the guest each have, exchanged at every entry and exit.
 #![expect(unsafe_code, reason = "assembly, and memory that it uses")]
 
+mod area;
+
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
@@ -115,24 +117,24 @@ impl<A: Frames> FpuState<A> {
         self.xcr0
     }
 
-    /// Sets the guest's XCR0.
+    /// Whether [`set_xcr0`](Self::set_xcr0) would take `value`.
     ///
     /// # Errors
     ///
     /// The bits that are invalid, of `value`: those that the host has not enabled or that are not exchanged, or bit 0 if it
     /// is clear, or those whose prerequisites are missing.
+    pub fn check_xcr0(&self, host: Host<'_>, value: u64) -> Result<(), u64> {
+        let invalid = value & !self.enabled(host) | missing_prerequisites(value);
+        if invalid == 0 { Ok(()) } else { Err(invalid) }
+    }
+
+    /// Sets the guest's XCR0.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_xcr0`](Self::check_xcr0); then nothing is changed.
     pub fn set_xcr0(&mut self, host: Host<'_>, value: u64) -> Result<(), u64> {
-        let allowed = if self.switch.mode == XSAVE && Cr4::from(host.cr4()).osxsave() {
-            // SAFETY: CR4.OSXSAVE is 1.
-            let host_xcr0 = unsafe { host.xcr0() };
-            host_xcr0 & SWITCHABLE
-        } else {
-            1
-        };
-        let invalid = value & !allowed | missing_prerequisites(value);
-        if invalid != 0 {
-            return Err(invalid);
-        }
+        self.check_xcr0(host, value)?;
         self.xcr0 = value;
         Ok(())
     }

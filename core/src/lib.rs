@@ -5,6 +5,10 @@
 #[cfg(feature = "arbitrary")]
 extern crate std;
 
+// The fakes for tests need it.
+#[cfg(any(test, feature = "testing"))]
+extern crate alloc;
+
 mod access;
 mod addr;
 mod bits;
@@ -67,12 +71,11 @@ mod stock;
 mod table;
 mod table_row;
 mod tag;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tree;
 mod vcpu;
 mod walk;
-
-#[cfg(test)]
-mod test_vcpu;
 
 pub use access::Access;
 pub use addr::{Gpa, Gva, Hpa, PageSize};
@@ -132,10 +135,13 @@ pub use pool::{DonateError, FramePool};
 pub use protection::{PageFaultErrorCode, SpecCtrl, SupervisorCet};
 pub use ram::{GuestRam, GuestRamError};
 pub use register::{ControlRegister, Cr0, Cr4, Efer, Gpr, Gprs, Rflags};
-pub use segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentRegister};
+pub use segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentError, SegmentRegister};
 pub use space::AddressSpace;
 pub use space_edit::SpaceEdit;
-pub use state::{CpuState, StateError};
+pub use state::{
+    Activity, BytesError, ComponentError, CpuState, Difference, Differences, ExtendedState, Msrs,
+    PendingDebugExceptions, ProcessorRole, StateComponent, StateError, VcpuState,
+};
 pub use table_row::{TableRow, code_rows, register_rows};
 pub use tag::{FlushReach, Tag, TagFlush, Tags};
 pub use vcpu::{FetchedInstruction, SkipError, Vcpu};

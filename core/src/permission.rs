@@ -66,7 +66,9 @@ impl SwitchedMsr {
         if bits == 0 { Ok(()) } else { Err(StateError::Bits { register: self.name(), value, bits }) }
     }
 
-    const fn name(self) -> &'static str {
+    /// The manual's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::SysenterCs => "SYSENTER_CS",
             Self::SysenterEsp => "SYSENTER_ESP",

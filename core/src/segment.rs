@@ -1,6 +1,10 @@
 //! Segment registers and descriptor-table registers.
 
+mod descriptor;
+
 use crate::register;
+
+pub use descriptor::SegmentError;
 
 /// A segment register, in the order of its number in exit information.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

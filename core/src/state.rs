@@ -1,9 +1,31 @@
 //! The architectural state of a virtual processor as plain data.
 
+mod activity;
+mod bytes;
+mod difference;
+mod display;
+mod error;
+mod extended;
+mod msrs;
+mod reset;
+mod rows;
+mod vcpu_state;
+
+pub use activity::{Activity, PendingDebugExceptions};
+pub use bytes::BytesError;
+pub use difference::{Difference, Differences};
+pub use error::StateError;
+pub use extended::{ComponentError, ExtendedState, StateComponent};
+pub use msrs::Msrs;
+pub use reset::ProcessorRole;
+pub use vcpu_state::VcpuState;
+
+pub(crate) use vcpu_state::{restore, save};
+
 use crate::register::{Cr0, Cr4, Efer, Gprs, Rflags};
 use crate::segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentRegister};
 
-/// The registers of a virtual processor.
+/// The registers that an entry point needs: what a loader sets up before a guest starts. [`VcpuState`] holds these and all the rest.
 ///
 /// It is built by one of the constructors, changed where needed, and loaded by [`Vcpu::set_state`](crate::Vcpu::set_state).
 ///
@@ -98,6 +120,46 @@ impl CpuState {
         }
     }
 
+    /// 32-bit protected mode without paging, privilege level 0, and flat segments of selectors 8 (code) and 16 (data).
+    ///
+    /// The guest's GDT is empty until it loads one.
+    ///
+    /// Intel SDM vol. 3, section 10.8.4, "Initializing Protected Mode" and section 10.9.1, "Switching to Protected Mode".
+    ///
+    /// ```
+    /// use x86_virt_core::CpuState;
+    ///
+    /// let state = CpuState::protected_mode(0x10_0000, 0x9000);
+    /// assert!(state.cr0.pe() && !state.cr0.pg() && state.cs.rights.default_big());
+    /// ```
+    #[must_use]
+    pub fn protected_mode(eip: u32, esp: u32) -> Self {
+        let data = Segment::flat(16, SegmentAccessRights::DATA32);
+        Self {
+            rip: eip.into(),
+            rsp: esp.into(),
+            cr0: Cr0::new().with_pe(true).with_et(true).with_ne(true),
+            es: data,
+            cs: Segment::flat(8, SegmentAccessRights::CODE32),
+            ss: data,
+            ds: data,
+            fs: data,
+            gs: data,
+            gdtr: DescriptorTable::default(),
+            idtr: DescriptorTable::default(),
+            ..Self::real_mode(0, 0)
+        }
+    }
+
+    /// The same with PAE paging, by the page-directory-pointer table at `cr3`.
+    ///
+    /// Intel SDM vol. 3, section 5.4, "PAE Paging".
+    #[must_use]
+    pub fn pae_mode(eip: u32, esp: u32, cr3: u32) -> Self {
+        let state = Self::protected_mode(eip, esp);
+        Self { cr0: state.cr0.with_wp(true).with_pg(true), cr3: cr3.into(), cr4: Cr4::new().with_pae(true), ..state }
+    }
+
     /// The segment register `register`.
     #[must_use]
     pub const fn segment(&self, register: SegmentRegister) -> Segment {
@@ -112,39 +174,17 @@ impl CpuState {
             SegmentRegister::Tr => self.tr,
         }
     }
-}
-
-/// Why a register cannot have a value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// An address is not in canonical form.
-    #[error("{register} = {value:#x} is not canonical")]
-    NonCanonical {
-        /// The register.
-        register: &'static str,
-        /// The value.
-        value: u64,
-    },
-    /// Bits are set that the processor does not support, or clear that it requires.
-    #[error("{register} = {value:#x}: bits {bits:#x} cannot be so")]
-    Bits {
-        /// The register.
-        register: &'static str,
-        /// The value.
-        value: u64,
-        /// The bits that cannot be as they are in the value.
-        bits: u64,
-    },
-}
-
-#[cfg(feature = "arbitrary")]
-impl<'a> arbitrary::Arbitrary<'a> for StateError {
-    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
-        let (register, value) = (*bytes.choose(&["CR0", "CR4", "RIP", "PAT"])?, bytes.arbitrary()?);
-        Ok(match bytes.arbitrary()? {
-            false => Self::NonCanonical { register, value },
-            true => Self::Bits { register, value, bits: bytes.arbitrary()? },
-        })
+    /// The segment register `register`, to change.
+    pub const fn segment_mut(&mut self, register: SegmentRegister) -> &mut Segment {
+        match register {
+            SegmentRegister::Es => &mut self.es,
+            SegmentRegister::Cs => &mut self.cs,
+            SegmentRegister::Ss => &mut self.ss,
+            SegmentRegister::Ds => &mut self.ds,
+            SegmentRegister::Fs => &mut self.fs,
+            SegmentRegister::Gs => &mut self.gs,
+            SegmentRegister::Ldtr => &mut self.ldtr,
+            SegmentRegister::Tr => &mut self.tr,
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::operand::OperandSize;
 use crate::permission::{MsrAccess, MsrRangeError, SwitchedMsr};
 use crate::register::{ControlRegister, Cr0, Efer, Gpr, Gprs, Rflags};
 use crate::segment::{DescriptorTable, Segment, SegmentRegister};
-use crate::state::{CpuState, StateError};
+use crate::state::{self, Activity, CpuState, ExtendedState, PendingDebugExceptions, StateError, VcpuState};
 
 /// A virtual processor that is loaded on this physical processor and can run.
 ///
@@ -533,6 +533,61 @@ pub trait Vcpu {
     ///
     /// [`StateError`] if the processor cannot run a guest with such a state; then nothing is changed.
     fn set_state(&mut self, state: &CpuState) -> Result<(), StateError>;
+
+    /// Whether the virtual processor executes instructions, or what it waits for.
+    fn activity(&self) -> Activity;
+
+    /// Sets what the virtual processor does. One that is [`Halted`](Activity::Halted) executes nothing until an event is injected: until
+    /// then, a run ends as if an interrupt of the host had come. One that has shut down or waits for a start-up IPI cannot run.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Activity`] if the processor has no such activity.
+    fn set_activity(&mut self, activity: Activity) -> Result<(), StateError>;
+
+    /// The debug exceptions that wait for delivery.
+    fn pending_debug(&self) -> PendingDebugExceptions;
+
+    /// Sets the debug exceptions that wait for delivery. On SVM, which has no register for them, the next entry raises the #DB of those
+    /// that [raise one](PendingDebugExceptions::raises), unless another event waits.
+    fn set_pending_debug(&mut self, pending: PendingDebugExceptions);
+
+    /// Sets what keeps events from the guest: the shadow and the blocking of NMIs. RFLAGS.IF has its own method.
+    fn set_blocking(&mut self, blocking: Interruptibility);
+
+    /// Copies x87, SSE and AVX state to `state`; it is `None` afterwards if the library does not switch it.
+    fn save_extended(&self, state: &mut Option<ExtendedState>);
+
+    /// Sets x87, SSE and AVX state.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if a component is in use that the host has not enabled, a value would make the processor fault, or the library does not
+    /// switch such state; then nothing is changed.
+    fn set_extended(&mut self, state: &ExtendedState) -> Result<(), StateError>;
+
+    /// Whether [`restore`](Self::restore) would take `state`.
+    ///
+    /// # Errors
+    ///
+    /// The error that it would return.
+    fn check_state(&self, state: &VcpuState) -> Result<(), StateError>;
+
+    /// Copies all of the virtual processor's state to `state`.
+    ///
+    /// It can be taken after any run. What ended that run is not part of it: an instruction that was not answered is executed again.
+    fn save(&self, state: &mut VcpuState) {
+        state::save(self, state);
+    }
+
+    /// Sets all of the virtual processor's state to what [`save`](Self::save) took, on this or on another host.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`], with the register or feature, if this processor cannot run a guest with such a state; then nothing is changed.
+    fn restore(&mut self, state: &VcpuState) -> Result<(), StateError> {
+        state::restore(self, state)
+    }
 }
 
 /// Bytes of an instruction that the processor has fetched.

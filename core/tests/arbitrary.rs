@@ -9,12 +9,14 @@ use proptest::{collection, prop_assert_eq, proptest};
 use x86_virt_core::arbitrary::{Arbitrary, Unstructured};
 use x86_virt_core::fpu::Osxsave;
 use x86_virt_core::{
-    Access, AccessError, AddressSize, ControlRegister, ControlRegisterAccess, CpuState, Cr0, Cr4, DescriptorTable,
-    DonateError, Efer, Entry, Event, Exception, Exit, ExitKind, FpuPolicy, Gpa, Gpr, Gprs, GuestRamError, Gva, Hpa,
-    InjectError, Instruction, Intercepts, Interruptibility, Io, IoDirection, IoError, IoSize, MapError, Mapping,
-    MemoryType, MsrAccess, MsrRangeError, NestedFault, NestedFaultCause, OutOfFrames, PageAttributes, PageSize,
-    PagingLevel, Permission, Register, RegisterAccess, RegisterOperand, Rflags, Segment, SegmentAccessRights,
-    SegmentRegister, SkipError, StateError, StringIo, StringOperand, SwitchedMsr, Translation, Unsupported, VcpuConfig,
+    Access, AccessError, Activity, AddressSize, BytesError, ComponentError, ControlRegister, ControlRegisterAccess,
+    CpuState, Cr0, Cr4, DescriptorTable, DonateError, Efer, Entry, Event, Exception, Exit, ExitKind, ExtendedState,
+    FpuPolicy, Gpa, Gpr, Gprs, GuestRamError, Gva, Hpa, InjectError, Instruction, Intercepts, Interruptibility, Io,
+    IoDirection, IoError, IoSize, MapError, Mapping, MemoryType, MsrAccess, MsrRangeError, Msrs, NestedFault,
+    NestedFaultCause, OutOfFrames, PageAttributes, PageSize, PagingLevel, PendingDebugExceptions, Permission,
+    ProcessorRole, Register, RegisterAccess, RegisterOperand, Rflags, Segment, SegmentAccessRights, SegmentError,
+    SegmentRegister, SkipError, StateComponent, StateError, StringIo, StringOperand, SwitchedMsr, Translation,
+    Unsupported, VcpuConfig, VcpuState,
 };
 
 /// Makes a value of each type from the bytes, and formats it.
@@ -28,7 +30,7 @@ fn make<T: for<'a> Arbitrary<'a> + Debug>(bytes: &[u8]) -> String {
     format!("{:?}", T::arbitrary(&mut Unstructured::new(bytes)).unwrap())
 }
 
-fn make_all(bytes: &[u8]) -> [String; 57] {
+fn make_all(bytes: &[u8]) -> [String; 67] {
     make_each! {
         bytes;
         Access, AccessError, AddressSize, ControlRegister, ControlRegisterAccess, CpuState, Cr0, Cr4, DescriptorTable,
@@ -38,6 +40,7 @@ fn make_all(bytes: &[u8]) -> [String; 57] {
         PageAttributes, PageSize, PagingLevel,
         Permission, RegisterAccess, RegisterOperand, Rflags, Segment, SegmentAccessRights, SegmentRegister, SkipError,
         StateError, StringIo, StringOperand, SwitchedMsr, Translation, Unsupported,
+        Activity, BytesError, ComponentError, ExtendedState, Msrs, PendingDebugExceptions, ProcessorRole, SegmentError, StateComponent, VcpuState,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Any bytes at CS:RIP: the length does not depend on where they are, and the operands are those of a plain parser.
 #![no_main]
 
-use fuzz::processor::Registers;
 use libfuzzer_sys::fuzz_target;
+use x86_virt::testing::ScriptedVcpu;
 use x86_virt::{
-    AccessError, AddressSize, CpuState, Efer, Events, Gpa, Gpr, Gprs, GuestMemory, Instruction, RegisterOperand,
+    AccessError, AddressSize, CpuState, Efer, Gpa, Gpr, Gprs, GuestMemory, Instruction, RegisterOperand,
     SegmentAccessRights, SegmentRegister, SkipError, SystemOperand, Translation, decode,
 };
 
@@ -82,7 +82,7 @@ impl Input {
         };
         state.efer = Efer::new().with_lma(matches!(self.mode, Mode::Bits64));
         let memory = Memory { start, bytes: self.bytes, has_second };
-        decode::at_rip(&Registers { state, length: 0, events: Events::new() }, &memory)
+        decode::at_rip(&ScriptedVcpu::vmx(state), &memory)
     }
 }
 

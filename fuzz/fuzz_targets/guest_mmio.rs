@@ -1,12 +1,12 @@
 //! Any instruction at a device: it never panics, and what is done agrees with a plain reading of the operation.
 #![no_main]
 
-use fuzz::processor::Registers;
 use libfuzzer_sys::fuzz_target;
+use x86_virt::testing::ScriptedVcpu;
 use x86_virt::{
-    Access, AccessError, Arithmetic, BitOperation, CpuState, Cr0, Efer, Events, Extension, Gpa, Gpr, Gprs, GuestMemory,
-    Mmio, MmioDevice, MmioOperation, MmioRegister, MmioSource, MmioStringKind, NestedFault, NestedFaultCause,
-    OperandSize, Rflags, SegmentAccessRights, Translation, decode,
+    Access, AccessError, Arithmetic, BitOperation, CpuState, Cr0, Efer, Extension, Gpa, Gpr, Gprs, GuestMemory, Mmio,
+    MmioDevice, MmioOperation, MmioRegister, MmioSource, MmioStringKind, NestedFault, NestedFaultCause, OperandSize,
+    Rflags, SegmentAccessRights, Translation, Vcpu as _, decode,
 };
 
 const CODE: u64 = 0x1000;
@@ -94,7 +94,7 @@ fuzz_target!(|input: Input| {
     state.gprs.rcx %= ELEMENTS;
     state.rip = CODE;
     state.rsp = input.gprs.rbp;
-    state.rflags = Rflags::from(input.rflags).with_tf(false).with_vm(false);
+    state.rflags = Rflags::from(input.rflags & 0x003f_7fd5 | 2).with_tf(false).with_vm(false);
     state.cr0 = Cr0::new().with_pe(true);
     state.efer = Efer::new().with_lma(matches!(input.mode, Mode::Bits64));
     state.cs.rights = match input.mode {
@@ -103,7 +103,7 @@ fuzz_target!(|input: Input| {
         Mode::Bits64 => SegmentAccessRights::CODE64,
     };
     let memory = Memory(input.bytes);
-    let mut vcpu = Registers { state, length: 0, events: Events::new() };
+    let mut vcpu = ScriptedVcpu::vmx(state);
     let fault = NestedFault {
         gpa: Gpa::new(END + input.gpa % 0x1_0000),
         gva: None,
@@ -115,14 +115,14 @@ fuzz_target!(|input: Input| {
     let Ok(mmio) = Mmio::of(&vcpu, &memory, &fault) else { return };
     assert_eq!((mmio.gpa, Some(mmio.length)), (fault.gpa, length));
     let mut device = Device { value: input.value, ..Device::default() };
-    let before = vcpu.state;
+    let before = vcpu.state();
     if mmio.complete(&mut vcpu, &memory, &mut device).is_err() {
-        assert!(matches!(mmio.operation, MmioOperation::String(_)) && vcpu.state.rip == CODE);
+        assert!(matches!(mmio.operation, MmioOperation::String(_)) && vcpu.rip() == CODE);
         return;
     }
-    assert_eq!(vcpu.state.rip, CODE + u64::from(mmio.length));
+    assert_eq!(vcpu.rip(), CODE + u64::from(mmio.length));
     if let MmioOperation::String(string) = mmio.operation {
-        let is_done = !string.repeat || vcpu.state.gprs.rcx & string.address_size.mask() == 0;
+        let is_done = !string.repeat || vcpu.gprs().rcx & string.address_size.mask() == 0;
         assert!(is_done, "{string:?} is not done");
         let moves = matches!(string.kind, MmioStringKind::Move);
         assert!(moves || device.reads == 0 || device.writes == 0);
@@ -131,7 +131,7 @@ fuzz_target!(|input: Input| {
     assert!(device.reads <= 1 && device.writes <= 1);
     assert_eq!(device.reads == 1, mmio.operation.reads());
     assert!(device.writes == 0 || mmio.operation.writes());
-    model(&before, &vcpu.state, mmio, &device);
+    model(&before, &vcpu.state(), mmio, &device);
 });
 
 fn part(state: &CpuState, register: MmioRegister) -> u64 {

@@ -5,7 +5,6 @@
 pub mod format;
 pub mod machine;
 pub mod paging;
-pub mod processor;
 pub mod reason;
 pub mod register;
 pub mod text;

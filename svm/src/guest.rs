@@ -3,9 +3,9 @@
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
-    ControlRegister, CpuState, Cr4, DescriptorTable, Efer, Event, Events, Exit, FetchedInstruction, Frames, Gprs,
-    Interruptibility, MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap, Rflags, Segment, SegmentRegister,
-    SkipError, StateError, SwitchedMsr, Vcpu,
+    Activity, ControlRegister, CpuState, Cr4, DescriptorTable, Efer, Event, Events, Exit, ExtendedState,
+    FetchedInstruction, Frames, Gprs, Interruptibility, MsrAccess, MsrBitmap, MsrRangeError, PendingDebugExceptions,
+    Permission, PortBitmap, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu, VcpuState,
 };
 
 use crate::cpl::cpl;
@@ -368,11 +368,44 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         self.guest.write_state(state);
         Ok(())
     }
+
+    fn activity(&self) -> Activity {
+        self.guest.activity
+    }
+
+    fn set_activity(&mut self, activity: Activity) -> Result<(), StateError> {
+        self.guest.activity = activity;
+        Ok(())
+    }
+
+    fn pending_debug(&self) -> PendingDebugExceptions {
+        PendingDebugExceptions::of_dr6(self.guest.events.pending_debug())
+    }
+
+    fn set_pending_debug(&mut self, pending: PendingDebugExceptions) {
+        self.guest.events.set_debug(if pending.raises() { pending.dr6_bits() } else { 0 });
+    }
+
+    fn set_blocking(&mut self, blocking: Interruptibility) {
+        self.write_blocking(blocking);
+    }
+
+    fn save_extended(&self, state: &mut Option<ExtendedState>) {
+        self.guest.fpu.save(state);
+    }
+
+    fn set_extended(&mut self, state: &ExtendedState) -> Result<(), StateError> {
+        self.guest.fpu.set(self.host, state)
+    }
+
+    fn check_state(&self, state: &VcpuState) -> Result<(), StateError> {
+        self.check_whole(state)
+    }
 }
 
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// The guest may use XCR0 only where the library keeps what it enables.
-    fn check_osxsave(&self, cr4: Cr4) -> Result<(), StateError> {
+    pub(crate) fn check_osxsave(&self, cr4: Cr4) -> Result<(), StateError> {
         if cr4.osxsave() && !self.guest.fpu.allows_osxsave() {
             let bits = Cr4::new().with_osxsave(true).into_bits();
             return Err(StateError::Bits { register: "CR4", value: cr4.into_bits(), bits });

@@ -62,7 +62,7 @@ mod tests {
     use x86_virt_core::{Permission, PortBitmap};
 
     use super::{Iopm, byte_of, mask};
-    use crate::fake::FakeFrames;
+    use x86_virt_core::testing::FakeFrames;
 
     #[test]
     fn a_port_has_one_bit() {

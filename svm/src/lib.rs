@@ -73,16 +73,16 @@ mod sev;
 #[cfg(target_arch = "x86_64")]
 mod switch;
 mod tables;
+pub mod testing;
 mod tsc_ratio;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
+#[cfg(target_arch = "x86_64")]
+mod vcpu_state;
 mod vm_cr;
 pub mod vmcb;
 mod vmgexit;
 pub mod vmsa;
-
-#[cfg(test)]
-mod fake;
 
 #[cfg(target_arch = "x86_64")]
 pub use asid::FlushCounts;

@@ -71,7 +71,7 @@ mod tests {
     use x86_virt_core::{MsrAccess, MsrBitmap, MsrRangeError, Permission};
 
     use super::{Msrpm, position};
-    use crate::fake::FakeFrames;
+    use x86_virt_core::testing::FakeFrames;
 
     #[test]
     fn ranges_are_where_the_manual_has_them() {

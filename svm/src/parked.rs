@@ -4,7 +4,7 @@ use core::fmt;
 
 use x86_virt_core::fpu::FpuState;
 use x86_virt_core::{
-    AddressSpace, CpuState, Events, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, Tag, VcpuConfig,
+    Activity, AddressSpace, CpuState, Events, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, Tag, VcpuConfig,
 };
 use x86_virt_npt::{NptControls, NptFormat, Pat};
 
@@ -53,6 +53,7 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
     pub(crate) generation: u64,
     /// DR0 to DR3.
     pub(crate) breakpoints: [u64; 4],
+    pub(crate) activity: Activity,
 }
 
 impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
@@ -81,6 +82,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             needs_flush: false,
             generation: 0,
             breakpoints: [0; 4],
+            activity: Activity::Running,
         };
         guest.set_up();
         Ok(guest)
@@ -234,9 +236,9 @@ mod tests {
     use x86_virt_npt::{NptControls, NptFormat, Pat};
 
     use super::{LoadError, ParkedVcpu, check_controls, check_host};
-    use crate::fake::FakeFrames;
     use crate::root::HostPaging;
     use crate::vcpu::SvmVcpu;
+    use x86_virt_core::testing::FakeFrames;
 
     assert_impl_all!(ParkedVcpu<'static, 'static, FakeFrames>: Send);
     assert_not_impl_any!(SvmVcpu<'static, 'static, 'static, FakeFrames>: Send, Sync);

@@ -322,7 +322,7 @@ mod tests {
     use static_assertions::assert_not_impl_any;
 
     use super::SvmRoot;
-    use crate::fake::FakeFrames;
+    use x86_virt_core::testing::FakeFrames;
 
     assert_not_impl_any!(SvmRoot<'static, FakeFrames>: Send, Sync);
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction, TagFlush};
+use x86_virt_core::{Activity, AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction, TagFlush};
 
 use crate::asid;
 use crate::check::{RuleSet, Violation};
@@ -26,6 +26,11 @@ struct Flush {
 
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     pub(crate) fn run_guest(&mut self) -> Result<Exit<SvmExit>, EntryError> {
+        if self.guest.activity != Activity::Running
+            && let Some(exit) = self.wake_up()?
+        {
+            return Ok(exit);
+        }
         loop {
             if self.guest.events.is_due()
                 && let Some(exit) = self.exit_without_entry()
@@ -288,6 +293,9 @@ pub enum EntryError {
     /// The host has cleared CR4.OSXSAVE, without which the state of its FPU cannot be kept.
     #[error("CR4.OSXSAVE of the host is 0, and was 1 when the virtual processor was made")]
     XsaveDisabled,
+    /// The virtual processor has shut down or waits for a start-up IPI.
+    #[error("the virtual processor is {0}")]
+    NotRunning(Activity),
 }
 
 /// The first rule that is violated, and how many more.

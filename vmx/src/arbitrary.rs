@@ -3,7 +3,7 @@
 use x86_virt_core::Gpr;
 use x86_virt_core::arbitrary::{Arbitrary, Result, Unstructured};
 
-use crate::access::{FakeVmcs, VmcsRead};
+use crate::access::VmcsRead;
 use crate::capability::{CapabilityMsr, MsrExistence};
 use crate::control::{
     ControlCapability, ControlInfo, ControlWord, EntryControls, ExitControls, PinControls, PrimaryControls,
@@ -15,6 +15,7 @@ use crate::field::{self, Encoding, FieldInfo};
 use crate::instruction_error::{InstructionError, VmFail};
 use crate::memory::{EntryIndex, Pasid};
 use crate::profile::{self, Profile};
+use crate::testing::FakeVmcs;
 
 /// What a processor can do with a control word comes from an MSR.
 macro_rules! capabilities {

@@ -138,7 +138,7 @@ mod tests {
     use x86_virt_core::{MsrAccess, MsrBitmap, MsrRangeError, Permission, PortBitmap};
 
     use super::{IoBitmaps, MsrBitmaps, msr_position};
-    use crate::test_frames::TestFrames;
+    use x86_virt_core::testing::FakeFrames;
 
     #[test]
     fn msrs_are_where_the_manual_has_them() {
@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn each_direction_of_an_msr_is_set_alone() {
-        let frames = TestFrames::new(4);
-        let mut bitmaps = MsrBitmaps::new(&&frames).unwrap();
+        let frames = FakeFrames::limited(4);
+        let mut bitmaps = MsrBitmaps::new(&frames).unwrap();
         assert!(bitmaps.is_intercepted(0xc000_0080, MsrAccess::Read));
         bitmaps.set(0xc000_0080, MsrAccess::Read, Permission::PassThrough).unwrap();
         assert!(!bitmaps.is_intercepted(0xc000_0080, MsrAccess::Read));
@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn ports_are_set_by_range() {
-        let frames = TestFrames::new(4);
-        let mut bitmaps = IoBitmaps::new(&&frames).unwrap();
+        let frames = FakeFrames::limited(4);
+        let mut bitmaps = IoBitmaps::new(&frames).unwrap();
         bitmaps.set(0x7ffe..=0x8001, Permission::PassThrough);
         let open: Vec<u16> = (0..=u16::MAX).filter(|&port| !bitmaps.is_intercepted(port)).collect();
         assert_eq!(open, [0x7ffe, 0x7fff, 0x8000, 0x8001]);

@@ -16,6 +16,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     pub(crate) fn prepare_events(&mut self) -> Result<Plan, EntryError> {
         let plan = self.parts.events.plan(self.interruptibility());
         if let Some(event) = plan.deliver {
+            self.wake_up();
             self.write_event(event)?;
         }
         self.arm(plan.windows);

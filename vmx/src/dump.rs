@@ -193,9 +193,10 @@ mod tests {
     use proptest::prelude::{any, proptest};
 
     use super::{ParseDumpError, VmcsDump};
-    use crate::access::{FakeVmcs, VmcsRead, VmcsWrite};
+    use crate::access::{VmcsRead, VmcsWrite};
     use crate::field::{self, Encoding};
     use crate::instruction_error::{InstructionError, VmFail};
+    use crate::testing::FakeVmcs;
 
     #[test]
     fn text_is_grouped_and_names_bits() {

@@ -281,7 +281,7 @@ mod tests {
     use crate::capability::{Capabilities, RawCapabilities};
     use crate::memory::EntryIndex;
     use crate::setup::tests::HASWELL;
-    use crate::test_frames::TestFrames;
+    use x86_virt_core::testing::FakeFrames;
 
     const SWITCHING: RawCapabilities = RawCapabilities { vm_functions: 1, ..HASWELL };
 
@@ -292,11 +292,11 @@ mod tests {
 
     #[test]
     fn the_list_has_the_pointers_and_tells_what_changed() {
-        let frames = TestFrames::new(16);
-        let spaces: [_; 3] = core::array::from_fn(|_| AddressSpace::new(format(), &frames).unwrap());
+        let frames = FakeFrames::limited(16);
+        let spaces: [_; 3] = core::array::from_fn(|_| AddressSpace::new(format(), frames.clone()).unwrap());
         let borrowed = spaces.each_ref();
         let capabilities = Capabilities::from_raw(SWITCHING);
-        let list = EptpSpaces::new(&capabilities, &&frames, &borrowed).unwrap();
+        let list = EptpSpaces::new(&capabilities, &frames, &borrowed).unwrap();
         for (index, space) in (0..).zip(&spaces) {
             let index = EntryIndex::new(index).unwrap();
             assert_eq!(list.list.get(index), eptp(space));
@@ -318,16 +318,16 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let frames = TestFrames::new(2);
-        let space = AddressSpace::new(format(), &frames).unwrap();
+        let frames = FakeFrames::limited(2);
+        let space = AddressSpace::new(format(), frames.clone()).unwrap();
         let (one, none) = ([&space], []);
         let with = Capabilities::from_raw(SWITCHING);
-        let error = EptpSpaces::new(&Capabilities::from_raw(HASWELL), &&frames, &one).unwrap_err();
+        let error = EptpSpaces::new(&Capabilities::from_raw(HASWELL), &frames, &one).unwrap_err();
         assert_eq!(error.to_string(), "the VM-function control bit 0 (EPTP_SWITCHING) cannot be 1");
-        assert_eq!(EptpSpaces::new(&with, &&frames, &none).unwrap_err(), EptpSwitchingError::Count { count: 0 });
+        assert_eq!(EptpSpaces::new(&with, &frames, &none).unwrap_err(), EptpSwitchingError::Count { count: 0 });
         let many = [&space; 513];
-        assert_eq!(EptpSpaces::new(&with, &&frames, &many).unwrap_err(), EptpSwitchingError::Count { count: 513 });
+        assert_eq!(EptpSpaces::new(&with, &frames, &many).unwrap_err(), EptpSwitchingError::Count { count: 513 });
         // One frame is left, and two are needed.
-        assert!(matches!(EptpSpaces::new(&with, &&frames, &one), Err(EptpSwitchingError::OutOfFrames(_))));
+        assert!(matches!(EptpSpaces::new(&with, &frames, &one), Err(EptpSwitchingError::OutOfFrames(_))));
     }
 }

@@ -5,9 +5,10 @@ use core::ops::RangeInclusive;
 
 use x86::msr::IA32_EFER;
 use x86_virt_core::{
-    ControlRegister, CpuState, Cr0, Cr4, DebugControl, DescriptorTable, Dr7, Efer, Event, Events, Exit, Frames,
-    GlobalInterrupts, Gpa, Gprs, Gva, Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, Permission,
-    PortBitmap as _, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu,
+    Activity, ControlRegister, CpuState, Cr0, Cr4, DebugControl, DescriptorTable, Dr7, Efer, Event, Events, Exit,
+    ExtendedState, Frames, GlobalInterrupts, Gpa, Gprs, Gva, Interruptibility, MsrAccess, MsrBitmap as _,
+    MsrRangeError, PendingDebugExceptions, Permission, PortBitmap as _, Rflags, Segment, SegmentRegister, SkipError,
+    StateError, SwitchedMsr, Vcpu, VcpuState,
 };
 
 use crate::access::{VmcsRead, VmcsWrite};
@@ -15,9 +16,10 @@ use crate::control::EntryControls;
 use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
-use crate::guest_state::{ActivityState, PendingDebugExceptions};
+use crate::guest_state::ActivityState;
 use crate::segment::SegmentFields;
 use crate::vcpu::{DR6_AFTER_RESET, EntryError, VmxVcpu};
+use crate::vcpu_state;
 use crate::vmcs::CurrentVmcs;
 
 /// Bits of CR0 that the guest owns: TS.
@@ -40,6 +42,9 @@ const GUEST_CR0: Cr0 = Cr0::new()
 /// Bits of CR4 that a guest may have: those whose state the processor or the library keeps apart from the host's. Not
 /// VMXE, SMXE, PKE, CET, PKS, UINTR, LASS, LAM and FRED.
 const GUEST_CR4: u64 = 0x0037_1fff;
+
+/// Bits of EFER that Intel's processors have: SCE, LME, LMA and NXE.
+const GUEST_EFER: u64 = 0xd01;
 
 /// CR4.MCE: a guest runs with the host's, since a machine check while it is 0 would shut the processor down.
 const MACHINE_CHECK_ENABLE: u64 = 1 << 6;
@@ -120,7 +125,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
 
     /// EFER with the LMA that follows from LME and `cr0`, and the entry control that goes with it.
     fn write_efer(&mut self, efer: Efer, cr0: Cr0) {
-        let efer = efer.with_lma(efer.lme() && cr0.pg());
+        let efer = Efer::from_bits(efer.into_bits() & GUEST_EFER).with_lma(efer.lme() && cr0.pg());
         self.note_paging(self.guest_efer().into_bits() ^ efer.into_bits(), EFER_PAGING.into_bits());
         self.vmcs.put(field::GUEST_IA32_EFER, efer);
         self.parts.mode = None;
@@ -192,10 +197,14 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         if bits == 0 { Ok(Cr4::from(value)) } else { Err(StateError::Bits { register: "CR4", value, bits }) }
     }
 
-    fn check_state(&self, state: &CpuState) -> Result<(), StateError> {
+    pub(crate) fn check_registers(&self, state: &CpuState) -> Result<(), StateError> {
         Self::check_cr0(state.cr0.into_bits())?;
         self.check_cr4(state.cr4.into_bits())?;
         check_cr3(state.cr3, self.parts.capabilities.raw().physical_address_width)?;
+        let efer = state.efer.into_bits();
+        if efer & !GUEST_EFER != 0 {
+            return Err(StateError::Bits { register: "EFER", value: efer, bits: efer & !GUEST_EFER });
+        }
         let width = Self::linear_width(state.cr4);
         if state.efer.lma() && state.cs.rights.long() {
             check_canonical("RIP", state.rip, width)?;
@@ -319,6 +328,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         self.guest_efer()
     }
 
+    /// Bits that Intel's processors do not have are left out.
     fn set_efer(&mut self, efer: Efer) {
         let cr0 = self.guest_cr0();
         self.write_efer(efer, cr0);
@@ -337,7 +347,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     fn set_segment(&mut self, register: SegmentRegister, segment: Segment) {
         let fields = SegmentFields::of(register);
         self.vmcs.put(fields.selector, segment.selector);
-        self.vmcs.put(fields.rights, segment.rights);
+        self.vmcs.put(fields.rights, vcpu_state::rights(register, segment.rights));
         self.vmcs.put(fields.limit, segment.limit);
         self.vmcs.put(fields.base, segment.base);
     }
@@ -519,9 +529,41 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn set_state(&mut self, state: &CpuState) -> Result<(), StateError> {
-        self.check_state(state)?;
+        self.check_registers(state)?;
         self.write_state(state);
         Ok(())
+    }
+
+    fn activity(&self) -> Activity {
+        self.read_activity()
+    }
+
+    fn set_activity(&mut self, activity: Activity) -> Result<(), StateError> {
+        self.write_activity(activity)
+    }
+
+    fn pending_debug(&self) -> PendingDebugExceptions {
+        self.read_pending_debug()
+    }
+
+    fn set_pending_debug(&mut self, pending: PendingDebugExceptions) {
+        self.write_pending_debug(pending);
+    }
+
+    fn set_blocking(&mut self, blocking: Interruptibility) {
+        self.write_blocking(blocking);
+    }
+
+    fn save_extended(&self, state: &mut Option<ExtendedState>) {
+        self.parts.fpu.save(state);
+    }
+
+    fn set_extended(&mut self, state: &ExtendedState) -> Result<(), StateError> {
+        self.parts.fpu.set(self.host, state)
+    }
+
+    fn check_state(&self, state: &VcpuState) -> Result<(), StateError> {
+        self.check_whole(state)
     }
 }
 

@@ -34,8 +34,7 @@ pub mod profile;
 mod segment;
 mod setup;
 mod tables;
-#[cfg(test)]
-mod test_frames;
+pub mod testing;
 mod vmfunc;
 
 #[cfg(target_arch = "x86_64")]
@@ -61,6 +60,8 @@ mod switch;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
 #[cfg(target_arch = "x86_64")]
+mod vcpu_state;
+#[cfg(target_arch = "x86_64")]
 mod virtualization_exception;
 #[cfg(target_arch = "x86_64")]
 mod vmcs;
@@ -68,7 +69,7 @@ mod vmcs;
 mod vpid;
 
 pub use abort::AbortIndicator;
-pub use access::{CountingVmcs, FakeVmcs, FieldError, VmcsRead, VmcsWrite};
+pub use access::{FieldError, VmcsRead, VmcsWrite};
 pub use bitmap::{IoBitmaps, MsrBitmaps};
 #[cfg(target_arch = "x86_64")]
 pub use capability::has_vmx;
@@ -112,6 +113,7 @@ pub use memory::{
 #[cfg(target_arch = "x86_64")]
 pub use root::{EnterError, VmxRoot};
 pub use tables::for_each_row;
+pub use testing::{CountingVmcs, FakeVmcs};
 #[cfg(target_arch = "x86_64")]
 pub use vcpu::{CreateError, EntryError, LoadError, LoadRefused, ParkedVcpu, VmxVcpu};
 #[cfg(target_arch = "x86_64")]

@@ -3,8 +3,8 @@
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
-    AddressSpace, Cr4, Efer, Event, Events, Exit, FpuPolicy, Frame, Frames, Gprs, Host, HostDebug, Hpa, OutOfFrames,
-    PageFaultErrorCode, Tag, VcpuConfig,
+    Activity, AddressSpace, Cr4, Efer, Event, Events, Exit, FpuPolicy, Frame, Frames, Gprs, Host, HostDebug, Hpa,
+    OutOfFrames, PageFaultErrorCode, Tag, VcpuConfig,
 };
 use x86_virt_ept::{EptControls, EptFormat, Spptp};
 
@@ -87,6 +87,8 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) events: Events,
     /// The guest may be handling an NMI: one was delivered, or the VMCS was changed, and NMIs were not seen unblocked since.
     pub(crate) nmi_handled: bool,
+    /// Whether it runs, or has shut down or waits for a start-up IPI. The VMCS says whether one that runs is halted.
+    pub(crate) activity: Activity,
     /// Why the last run ended.
     pub(crate) reason: ExitReason,
     /// Its VPID on the processor where it was loaded last.
@@ -192,6 +194,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             cr8: 0,
             events: Events::new(),
             nmi_handled: false,
+            activity: Activity::Running,
             reason: ExitReason::from_bits(u32::from(u16::MAX)),
             vpid: None,
             vpids,
@@ -312,6 +315,9 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         }
         if self.parts.fpu.uses_xsave() && !Cr4::from(self.host.cr4()).osxsave() {
             return Err(EntryError::XsaveDisabled);
+        }
+        if self.parts.activity != Activity::Running {
+            return Err(EntryError::NotRunning(self.parts.activity));
         }
         self.write_back();
         let interrupts_disabled = self.host.disable_interrupts();
@@ -546,4 +552,7 @@ pub enum EntryError {
     /// The event that waits cannot be injected.
     #[error("{0:?} cannot be injected")]
     Event(Event),
+    /// The virtual processor has shut down or waits for a start-up IPI.
+    #[error("the virtual processor is {0}")]
+    NotRunning(Activity),
 }

@@ -225,6 +225,12 @@ impl Events {
         self.update();
     }
 
+    /// Makes the conditions of the debug exception that waits these; 0 for none.
+    pub const fn set_debug(&mut self, conditions: u64) {
+        self.debug = conditions;
+        self.update();
+    }
+
     /// The conditions of the debug exception that waits; 0 if none does.
     #[must_use]
     pub const fn pending_debug(&self) -> u64 {

@@ -16,7 +16,7 @@ use crate::operand::OperandSize;
 use crate::register::{Cr0, Gpr};
 use crate::segment::{SegmentAccessRights, SegmentRegister};
 use crate::state::CpuState;
-use crate::test_vcpu::Registers;
+use crate::testing::ScriptedVcpu;
 
 extern crate std;
 
@@ -79,7 +79,7 @@ fn fault(gpa: u64) -> NestedFault {
 }
 
 /// A guest in 64-bit mode without paging, for the test's convenience, before `code`.
-fn guest(code: &[u8]) -> (Registers, Memory) {
+fn guest(code: &[u8]) -> (ScriptedVcpu, Memory) {
     let mut bytes = std::vec![0x90; 0x1_0000];
     let start = usize::try_from(CODE).unwrap();
     bytes[start..start + code.len()].copy_from_slice(code);
@@ -88,7 +88,7 @@ fn guest(code: &[u8]) -> (Registers, Memory) {
     state.gprs.rbx = DEVICE;
     state.gprs.rax = 0x1111_2222_3333_4444;
     state.gprs.rcx = 0x8877_6655_4433_2211;
-    (Registers::new(state, 0), Memory(RefCell::new(bytes)))
+    (ScriptedVcpu::vmx(state), Memory(RefCell::new(bytes)))
 }
 
 const fn low(gpr: Gpr, size: OperandSize) -> MmioRegister {
@@ -189,12 +189,12 @@ fn what_is_not_known_is_an_error() {
 }
 
 /// Does `code` with a device that gives `value`, and returns the guest and what the device saw.
-fn done(code: &[u8], value: u64) -> (Registers, Vec<(bool, u64, u8, u64)>) {
+fn done(code: &[u8], value: u64) -> (ScriptedVcpu, Vec<(bool, u64, u8, u64)>) {
     let (mut vcpu, memory) = guest(code);
     let mut device = Device { value, log: Vec::new() };
     let mmio = Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap();
     mmio.complete(&mut vcpu, &memory, &mut device).unwrap();
-    assert_eq!(vcpu.state.rip, CODE + u64::try_from(code.len()).unwrap());
+    assert_eq!(vcpu.state.cpu.rip, CODE + u64::try_from(code.len()).unwrap());
     assert_eq!(mmio.operation.reads(), device.log.iter().any(|(is_write, ..)| !is_write));
     assert!(mmio.operation.writes() || device.log.iter().all(|(is_write, ..)| !is_write));
     (vcpu, device.log)
@@ -205,55 +205,55 @@ fn registers_are_as_on_a_processor() {
     let read = |size| (false, DEVICE, size, 0);
     let write = |size, value| (true, DEVICE, size, value);
     let (vcpu, log) = done(&[0x8a, 0x2b], 0x1ff);
-    assert_eq!((vcpu.state.gprs.rcx, log), (0x8877_6655_4433_ff11, [read(1)].to_vec()));
-    assert_eq!(done(&[0x8b, 0x0b], u64::MAX).0.state.gprs.rcx, 0xffff_ffff);
-    assert_eq!(done(&[0x0f, 0xbe, 0x0b], 0x80).0.state.gprs.rcx, 0xffff_ff80);
-    assert_eq!(done(&[0x48, 0x0f, 0xbf, 0x0b], 0x8000).0.state.gprs.rcx, 0xffff_ffff_ffff_8000);
-    assert_eq!(done(&[0x66, 0x0f, 0xb6, 0x0b], 0x80).0.state.gprs.rcx, 0x8877_6655_4433_0080);
+    assert_eq!((vcpu.state.cpu.gprs.rcx, log), (0x8877_6655_4433_ff11, [read(1)].to_vec()));
+    assert_eq!(done(&[0x8b, 0x0b], u64::MAX).0.state.cpu.gprs.rcx, 0xffff_ffff);
+    assert_eq!(done(&[0x0f, 0xbe, 0x0b], 0x80).0.state.cpu.gprs.rcx, 0xffff_ff80);
+    assert_eq!(done(&[0x48, 0x0f, 0xbf, 0x0b], 0x8000).0.state.cpu.gprs.rcx, 0xffff_ffff_ffff_8000);
+    assert_eq!(done(&[0x66, 0x0f, 0xb6, 0x0b], 0x80).0.state.cpu.gprs.rcx, 0x8877_6655_4433_0080);
     assert_eq!(done(&[0x88, 0x2b], 0).1, [write(1, 0x22)]);
     assert_eq!(done(&[0x83, 0x0b, 0x80], 1).1, [read(4), write(4, 0xffff_ff81)]);
     let (vcpu, log) = done(&[0xf6, 0x03, 0x80], 0x7f);
-    assert!(vcpu.state.rflags.zf() && log == [read(1)]);
+    assert!(vcpu.state.cpu.rflags.zf() && log == [read(1)]);
     let (vcpu, log) = done(&[0x2b, 0x0b], 0x4433_2212);
-    assert!(vcpu.state.rflags.cf() && vcpu.state.gprs.rcx == 0xffff_ffff && log == [read(4)]);
+    assert!(vcpu.state.cpu.rflags.cf() && vcpu.state.cpu.gprs.rcx == 0xffff_ffff && log == [read(4)]);
     let (vcpu, log) = done(&[0x87, 0x0b], 7);
-    assert_eq!((vcpu.state.gprs.rcx, log), (7, [read(4), write(4, 0x4433_2211)].to_vec()));
+    assert_eq!((vcpu.state.cpu.gprs.rcx, log), (7, [read(4), write(4, 0x4433_2211)].to_vec()));
     let (vcpu, log) = done(&[0xf0, 0x0f, 0xc1, 0x0b], 7);
-    assert_eq!((vcpu.state.gprs.rcx, log), (7, [read(4), write(4, 0x4433_2218)].to_vec()));
+    assert_eq!((vcpu.state.cpu.gprs.rcx, log), (7, [read(4), write(4, 0x4433_2218)].to_vec()));
     let (vcpu, log) = done(&[0xf0, 0x0f, 0xb1, 0x0b], 7);
-    assert_eq!((vcpu.state.gprs.rax, vcpu.state.rflags.zf(), log), (7, false, [read(4)].to_vec()));
+    assert_eq!((vcpu.state.cpu.gprs.rax, vcpu.state.cpu.rflags.zf(), log), (7, false, [read(4)].to_vec()));
     let (vcpu, log) = done(&[0xf0, 0x0f, 0xb1, 0x0b], 0x3333_4444);
-    assert!(vcpu.state.rflags.zf() && vcpu.state.gprs.rax == 0x1111_2222_3333_4444);
+    assert!(vcpu.state.cpu.rflags.zf() && vcpu.state.cpu.gprs.rax == 0x1111_2222_3333_4444);
     assert_eq!(log, [read(4), write(4, 0x4433_2211)]);
     let (vcpu, log) = done(&[0x0f, 0xba, 0x33, 0x04], 0x12);
-    assert!(vcpu.state.rflags.cf() && log == [read(4), write(4, 2)]);
+    assert!(vcpu.state.cpu.rflags.cf() && log == [read(4), write(4, 2)]);
 }
 
 #[test]
 fn strings_move_between_memory_and_device() {
     // REP MOVSD from memory to the device, backwards.
     let (mut vcpu, memory) = guest(&[0xf3, 0xa5]);
-    vcpu.state.gprs.rcx = 2;
-    vcpu.state.gprs.rsi = 0x3004;
-    vcpu.state.gprs.rdi = DEVICE + 4;
-    vcpu.state.rflags.set_df(true);
+    vcpu.state.cpu.gprs.rcx = 2;
+    vcpu.state.cpu.gprs.rsi = 0x3004;
+    vcpu.state.cpu.gprs.rdi = DEVICE + 4;
+    vcpu.state.cpu.rflags.set_df(true);
     memory.write(Gpa::new(0x3000), &[1, 0, 0, 0, 2, 0, 0, 0]).unwrap();
     let mut device = Device { value: 0x99, log: Vec::new() };
     let mmio = Mmio::of(&vcpu, &memory, &fault(DEVICE + 4)).unwrap();
     mmio.complete(&mut vcpu, &memory, &mut device).unwrap();
     assert_eq!(device.log, [(true, DEVICE + 4, 4, 2), (true, DEVICE, 4, 1)]);
-    let gprs = vcpu.state.gprs;
-    assert_eq!((gprs.rcx, gprs.rsi, gprs.rdi, vcpu.state.rip), (0, 0x2ffc, DEVICE - 4, CODE + 2));
+    let gprs = vcpu.state.cpu.gprs;
+    assert_eq!((gprs.rcx, gprs.rsi, gprs.rdi, vcpu.state.cpu.rip), (0, 0x2ffc, DEVICE - 4, CODE + 2));
 
     // LODSW, and STOSB with 32-bit addresses.
     let (mut vcpu, memory) = guest(&[0x66, 0xad]);
-    vcpu.state.gprs.rsi = DEVICE;
+    vcpu.state.cpu.gprs.rsi = DEVICE;
     Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap().complete(&mut vcpu, &memory, &mut device).unwrap();
-    assert_eq!((vcpu.state.gprs.rax, vcpu.state.gprs.rsi), (0x1111_2222_3333_0099, DEVICE + 2));
+    assert_eq!((vcpu.state.cpu.gprs.rax, vcpu.state.cpu.gprs.rsi), (0x1111_2222_3333_0099, DEVICE + 2));
     let (mut vcpu, memory) = guest(&[0x67, 0xaa]);
-    vcpu.state.gprs.rdi = 0xffff_0000_0000_0000 | DEVICE;
+    vcpu.state.cpu.gprs.rdi = 0xffff_0000_0000_0000 | DEVICE;
     Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap().complete(&mut vcpu, &memory, &mut device).unwrap();
-    assert_eq!((device.log.last(), vcpu.state.gprs.rdi), (Some(&(true, DEVICE, 1, 0x44)), DEVICE + 1));
+    assert_eq!((device.log.last(), vcpu.state.cpu.gprs.rdi), (Some(&(true, DEVICE, 1, 0x44)), DEVICE + 1));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn fetched_bytes_come_first() {
 #[test]
 fn a_32_bit_guest_has_segments() {
     let (mut vcpu, memory) = guest(&[0xa1, 0, 0, 1, 0]);
-    vcpu.state.cs.rights = SegmentAccessRights::CODE32;
+    vcpu.state.cpu.cs.rights = SegmentAccessRights::CODE32;
     let mmio = Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap();
     assert_eq!((mmio.size, mmio.length), (Bits32, 5));
 }

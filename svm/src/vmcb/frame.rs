@@ -128,9 +128,9 @@ mod tests {
 
     use super::VmcbFrame;
     use crate::exit_code::ExitCode;
-    use crate::fake::FakeFrames;
     use crate::intercept::InterceptSet;
     use crate::vmcb::{CleanBits, TlbControl, control, save};
+    use x86_virt_core::testing::FakeFrames;
 
     #[test]
     fn a_write_clears_the_clean_bit_of_its_group_only() {

@@ -74,25 +74,25 @@ impl<T: FrameLayout, A: Frames> Deref for InFrame<T, A> {
 mod tests {
     use super::InFrame;
     use crate::memory::{ApicOffset, EntryIndex, EptpList, VirtualApicPage, VmcsFieldBitmap};
-    use crate::test_frames::TestFrames;
+    use x86_virt_core::testing::FakeFrames;
 
     #[test]
     fn a_structure_is_at_the_start_of_its_frame() {
-        let frames = TestFrames::new(1);
-        let page = InFrame::<VirtualApicPage, _>::new(&&frames).unwrap();
+        let frames = FakeFrames::limited(1);
+        let page = InFrame::<VirtualApicPage, _>::new(&frames).unwrap();
         page.write(ApicOffset::TPR, 0x20);
         assert_eq!(u64::try_from(core::ptr::from_ref(&*page).addr()).unwrap(), page.hpa().get());
         assert_eq!(page.read(ApicOffset::TPR), Some(0x20));
-        assert!(InFrame::<EptpList, _>::new(&&frames).is_err(), "there was one frame");
+        assert!(InFrame::<EptpList, _>::new(&frames).is_err(), "there was one frame");
         drop(page);
-        let list = InFrame::<EptpList, _>::new(&&frames).unwrap();
+        let list = InFrame::<EptpList, _>::new(&frames).unwrap();
         assert_eq!(list.get(EntryIndex::new(511).unwrap()).into_bits(), 0);
     }
 
     #[test]
     fn a_new_bitmap_intercepts_all() {
-        let frames = TestFrames::new(1);
-        let bitmap = InFrame::<VmcsFieldBitmap, _>::new(&&frames).unwrap();
+        let frames = FakeFrames::limited(1);
+        let bitmap = InFrame::<VmcsFieldBitmap, _>::new(&frames).unwrap();
         assert!((0..0x8000).all(|operand| bitmap.is_intercepted(operand)));
     }
 }

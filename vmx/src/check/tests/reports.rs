@@ -4,12 +4,13 @@ use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
 
 use super::state::{Mode, State, capabilities};
-use crate::access::{CountingVmcs, FakeVmcs, VmcsRead};
+use crate::access::VmcsRead;
 use crate::capability::{Capabilities, CapabilityMsr, RawCapabilities};
 use crate::check::{Contradiction, Entry, Missing, Prediction, RULES, check, check_entry};
 use crate::dump::VmcsDump;
 use crate::field;
 use crate::profile;
+use crate::testing::{CountingVmcs, FakeVmcs};
 
 #[test]
 fn a_violation_says_what_where_and_how_to_correct_it() {

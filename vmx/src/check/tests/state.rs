@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use x86_virt_core::Hpa;
 
-use crate::access::FakeVmcs;
 use crate::capability::{Capabilities, RawCapabilities};
 use crate::check::{Entry, Machine, Report, check_entry};
 use crate::control::{
@@ -12,6 +11,7 @@ use crate::control::{
 };
 use crate::field::{self, AccessClass, Encoding, Field, FieldValue};
 use crate::profile::SAPPHIRE_RAPIDS;
+use crate::testing::FakeVmcs;
 
 /// A guest mode, unrestricted or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

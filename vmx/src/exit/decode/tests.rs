@@ -6,7 +6,7 @@ use x86_virt_core::{
 };
 
 use super::{BasicExitReason, ExitReason, decode_exit};
-use crate::access::{CountingVmcs, FakeVmcs};
+use crate::testing::{CountingVmcs, FakeVmcs};
 
 fn decoded(basic: BasicExitReason, fields: &[(u32, u64)]) -> ExitKind {
     let mut vmcs = FakeVmcs::new();

@@ -12,9 +12,9 @@ use super::{
     StartupIpiQualification, TaskSwitchQualification, TaskSwitchSource, VirtualizedEoiQualification,
     WbinvdQualification, WrmsrQualification, rows,
 };
-use crate::access::{CountingVmcs, FakeVmcs};
 use crate::event::VmExitInterruption;
 use crate::exit::{BasicExitReason, ExitReason, RegisterNumber};
+use crate::testing::{CountingVmcs, FakeVmcs};
 
 fn qualification(basic: BasicExitReason, raw: u64) -> ExitQualification {
     ExitQualification::new(basic.into(), raw, VmExitInterruption::new())
