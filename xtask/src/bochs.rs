@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{fs, io};
 
 use crate::boot::COMMAND_LINE_FILE;
-use crate::image::{BASE, COMMAND_LINE, KERNEL_FILE, MEMORY_MIB, ROM_FILE};
+use crate::image::{BASE, CARRIED, COMMAND_LINE, KERNEL_FILE, MEMORY_MIB, ROM_FILE};
 use crate::setup::find_program;
 
 /// The program's names: Debian's `bochs` is a wrapper or a link.
@@ -18,9 +18,9 @@ const CONFIGURATION_FILE: &str = "bochsrc";
 const DEBUGGER_FILE: &str = "debugger.rc";
 pub(crate) const LOG_FILE: &str = "bochs.log";
 
-/// Bochs in `folder`, whose parent holds the image. Writes its configuration there.
-pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8) -> io::Result<Command> {
-    fs::write(folder.join(CONFIGURATION_FILE), configuration(cpu, cpus))?;
+/// Bochs in `folder`, whose parent holds the image; a file of the folder may be carried to it. Writes its configuration there.
+pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8, carried: Option<&str>) -> io::Result<Command> {
+    fs::write(folder.join(CONFIGURATION_FILE), configuration(cpu, cpus, carried))?;
     // Debian's Bochs starts at the prompt of its debugger.
     fs::write(folder.join(DEBUGGER_FILE), "c\nq\n")?;
     fs::write(folder.join(LOG_FILE), "")?;
@@ -61,13 +61,18 @@ fn level(line: &str) -> Option<char> {
     letters.next().filter(|_| letters.next().is_none() && level.len() < prefix.len())
 }
 
-fn configuration(cpu: &str, cpus: u8) -> String {
+/// The image is the last file: one of more than 128 KiB is loaded in one piece only there.
+fn configuration(cpu: &str, cpus: u8, carried: Option<&str>) -> String {
+    let (carried, kernel) = match carried {
+        Some(file) => (format!("optramimage2: file=\"{file}\", address={CARRIED:#010x}\n"), 3),
+        None => (String::new(), 2),
+    };
     format!(
         r#"plugin_ctrl: unmapped=1, biosdev=0, speaker=0, extfpuirq=0, parallel=0, serial=0, gameport=0, e1000=0
 display_library: term
 romimage: file="../{ROM_FILE}"
 optramimage1: file="{COMMAND_LINE_FILE}", address={COMMAND_LINE:#010x}
-optramimage2: file="../{KERNEL_FILE}", address={BASE:#010x}
+{carried}optramimage{kernel}: file="../{KERNEL_FILE}", address={BASE:#010x}
 megs: {MEMORY_MIB}
 cpu: model={cpu}, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 clock: sync=none, time0=946684800, rtc_sync=0
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_configuration_names_processors_and_files() {
-        let text = configuration("ryzen", 4);
+        let text = configuration("ryzen", 4, None);
         for line in [
             "cpu: model=ryzen, count=4, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
             r#"romimage: file="../stub.rom""#,
@@ -105,6 +110,20 @@ mod tests {
         ] {
             assert!(text.lines().any(|has| has == line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_carried_file_comes_before_the_image() {
+        let text = configuration("ryzen", 1, Some("carried.bin"));
+        let files: Vec<_> = text.lines().filter(|line| line.starts_with("optramimage")).collect();
+        assert_eq!(
+            files,
+            [
+                r#"optramimage1: file="args.bin", address=0x00007000"#,
+                r#"optramimage2: file="carried.bin", address=0x00020000"#,
+                r#"optramimage3: file="../kernel.bin", address=0x00100000"#,
+            ]
+        );
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::process::Process;
 use crate::watch::{self, End};
 use crate::{bochs, qemu};
 
+/// The file that is carried to the image, in the folder of the run.
+pub(crate) const CARRIED_FILE: &str = "carried.bin";
 /// The command line's file, in the folder of the run.
 pub(crate) const COMMAND_LINE_FILE: &str = "args.bin";
 const STDERR_FILE: &str = "stderr.txt";
@@ -36,6 +38,8 @@ pub(crate) struct Boot<'a> {
     pub(crate) take: u8,
     /// Arguments for the image beside the number of processors.
     pub(crate) arguments: &'a [&'a str],
+    /// Bytes that the image finds in its memory, no more than [`image::MAX_CARRIED`].
+    pub(crate) carried: Option<&'a [u8]>,
     pub(crate) limit: Duration,
 }
 
@@ -74,9 +78,18 @@ impl Boot<'_> {
         let arguments: Vec<_> =
             core::iter::once(cpus.as_str()).chain(self.machine.quirk()).chain(self.arguments.iter().copied()).collect();
         fs::write(folder.join(COMMAND_LINE_FILE), image::command_line(&arguments.join(" ")))?;
+        let carried = if let Some(bytes) = self.carried {
+            if bytes.len() > image::MAX_CARRIED {
+                return Err(io::Error::other(format!("{} bytes are too many for the image", bytes.len())));
+            }
+            fs::write(folder.join(CARRIED_FILE), image::sectors(bytes))?;
+            Some(CARRIED_FILE)
+        } else {
+            None
+        };
         let mut command = match self.machine.emulator {
-            Emulator::Bochs => bochs::command(folder, &self.machine.cpu, self.cpus)?,
-            Emulator::Qemu => qemu::command(folder, &self.machine.cpu, self.cpus),
+            Emulator::Bochs => bochs::command(folder, &self.machine.cpu, self.cpus, carried)?,
+            Emulator::Qemu => qemu::command(folder, &self.machine.cpu, self.cpus, carried),
         };
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(folder.join(STDERR_FILE))?);
         Ok(command)

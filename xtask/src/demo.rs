@@ -75,7 +75,7 @@ fn boot(image: &Image, machine: &Machine, arguments: &Arguments) -> anyhow::Resu
     ));
     let trace: &[&str] = if arguments.trace { &["trace"] } else { &[] };
     let limit = Duration::from_secs(arguments.timeout.into());
-    let run = Boot { image, machine, cpus: arguments.cpus, take: 0, arguments: trace, limit }
+    let run = Boot { image, machine, cpus: arguments.cpus, take: 0, arguments: trace, carried: None, limit }
         .run(|line| output::line(line))?;
     let outcome = run.judge();
     if let Err(reason) = &outcome {

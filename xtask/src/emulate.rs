@@ -48,7 +48,15 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let image = Image::convert(&elf, IMAGE, profile, folder.path())?;
     let words: Vec<_> = arguments.words.iter().map(String::as_str).collect();
     let limit = Duration::from_secs(arguments.limit);
-    let boot = Boot { image: &image, machine: &machine, cpus: arguments.cpus, take: 0, arguments: &words, limit };
+    let boot = Boot {
+        image: &image,
+        machine: &machine,
+        cpus: arguments.cpus,
+        take: 0,
+        arguments: &words,
+        carried: None,
+        limit,
+    };
     let run = boot.run(|line| output::line(line))?;
     output::line(format_args!("{machine}, {} processors: {:.1} s", arguments.cpus, run.took.as_secs_f64()));
     match run.judge() {

@@ -14,7 +14,7 @@ use crate::image::Image;
 use crate::job::{Job, Outcome, jobs};
 use crate::matrix::{IMAGES, PROFILES, Row, rows};
 use crate::tally::Tally;
-use crate::{diff_entry, output};
+use crate::{carry, diff_entry, output};
 
 /// How many machines run at a time: each takes one core.
 const WORKERS: usize = 2;
@@ -45,6 +45,7 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally
         coverage.add(&outcome.job.row.machine.to_string(), &outcome.covered);
     }
     output::line("");
+    carry::test(filter, &images, tally);
     diff_entry::test(rows.iter().map(|row| &row.machine), &images, tally);
     output::line(format_args!("\nrows of the tables of encodings that guests exercised, by machine\n{coverage}"));
     Ok(())

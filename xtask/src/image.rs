@@ -14,6 +14,9 @@ use crate::cargo::Profile;
 pub(crate) const BASE: u64 = 0x10_0000;
 /// The physical address of the command line.
 pub(crate) const COMMAND_LINE: u64 = 0x7000;
+/// The physical address of the file that is carried to the image, and its greatest length: Bochs loads more only if it is the last.
+pub(crate) const CARRIED: u64 = 0x2_0000;
+pub(crate) const MAX_CARRIED: usize = 0x2_0000;
 /// The memory of every machine, in MiB.
 pub(crate) const MEMORY_MIB: u64 = 512;
 
@@ -59,6 +62,13 @@ impl Image {
 pub(crate) fn command_line(text: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     bytes.push(0);
+    pad(&mut bytes);
+    bytes
+}
+
+/// `bytes` in whole sectors.
+pub(crate) fn sectors(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
     pad(&mut bytes);
     bytes
 }

@@ -75,8 +75,15 @@ impl<'a> Job<'a> {
             Support::Full => &[],
             Support::Refused => &["expect=unsupported"],
         };
-        let boot =
-            Boot { image, machine: &self.row.machine, cpus: self.cpus, take: self.take, arguments, limit: LIMIT };
+        let boot = Boot {
+            image,
+            machine: &self.row.machine,
+            cpus: self.cpus,
+            take: self.take,
+            arguments,
+            carried: None,
+            limit: LIMIT,
+        };
         match boot.run(|_| ()) {
             Ok(run) => {
                 let tests: Vec<_> = run.lines.iter().filter_map(|line| console::test(line)).collect();

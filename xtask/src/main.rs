@@ -4,6 +4,7 @@ mod bench;
 mod bochs;
 mod boot;
 mod cargo;
+mod carry;
 mod console;
 mod coverage;
 mod demo;

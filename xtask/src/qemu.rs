@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::boot::COMMAND_LINE_FILE;
-use crate::image::{BASE, COMMAND_LINE, KERNEL_FILE, MEMORY_MIB, ROM_FILE};
+use crate::image::{BASE, CARRIED, COMMAND_LINE, KERNEL_FILE, MEMORY_MIB, ROM_FILE};
 
 /// The program.
 pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
@@ -12,16 +12,18 @@ pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
 /// The exit status when the image writes 0x10 to `isa-debug-exit`. A triple fault ends with 0.
 pub(crate) const PASS: i32 = 33;
 
-/// QEMU in `folder`, whose parent holds the image.
+/// QEMU in `folder`, whose parent holds the image; a file of the folder may be carried to it.
 ///
 /// With `-icount` time is counted in instructions and the processors take turns: each run is the same.
-pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8) -> Command {
+pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8, carried: Option<&str>) -> Command {
     let mut command = Command::new(PROGRAM);
     command.current_dir(folder).args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-M", "q35"]);
     command.args(["-m", &MEMORY_MIB.to_string(), "-cpu", cpu, "-smp", &cpus.to_string()]);
     command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot", "-debugcon", "stdio"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-bios", &format!("../{ROM_FILE}")]);
-    for (file, address) in [(format!("../{KERNEL_FILE}"), BASE), (COMMAND_LINE_FILE.to_owned(), COMMAND_LINE)] {
+    let carried = carried.map(|file| (file.to_owned(), CARRIED));
+    let files = [(format!("../{KERNEL_FILE}"), BASE), (COMMAND_LINE_FILE.to_owned(), COMMAND_LINE)];
+    for (file, address) in files.into_iter().chain(carried) {
         command.args(["-device", &format!("loader,file={file},addr={address:#x},force-raw=on")]);
     }
     command
@@ -33,12 +35,13 @@ mod tests {
 
     #[test]
     fn processor_and_files_are_passed() {
-        let text = format!("{:?}", command(Path::new("/run"), "qemu64,+svm,+npt", 4));
+        let text = format!("{:?}", command(Path::new("/run"), "qemu64,+svm,+npt", 4, Some("carried.bin")));
         for part in [
             r#""-cpu" "qemu64,+svm,+npt" "-smp" "4""#,
             r#""-bios" "../stub.rom""#,
             "loader,file=../kernel.bin,addr=0x100000,force-raw=on",
             "loader,file=args.bin,addr=0x7000,force-raw=on",
+            "loader,file=carried.bin,addr=0x20000,force-raw=on",
         ] {
             assert!(text.contains(part), "{text}");
         }

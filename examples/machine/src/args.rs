@@ -27,3 +27,18 @@ pub fn arg(name: &str) -> Option<&'static str> {
         (word == name).then_some(value)
     })
 }
+
+/// Where the launcher puts a file, if it is told to. A block of 128 KiB, below the image.
+const FILE: usize = 0x2_0000;
+/// The longest file.
+const MAX_FILE: usize = 0x2_0000;
+
+/// The first `length` bytes of the file that the launcher has loaded; `None` if it cannot be so long.
+pub fn carried(length: usize) -> Option<&'static [u8]> {
+    if length > MAX_FILE {
+        return None;
+    }
+    // SAFETY: RAM at a fixed address, mapped, and written by nobody after the launcher: it is below the image, which is all that rustc
+    // knows of, and apart from the command line, the trampoline and `memory`.
+    Some(unsafe { slice::from_raw_parts(ptr::with_exposed_provenance(FILE), length) })
+}

@@ -61,7 +61,7 @@ mod pit;
 mod smp;
 mod tsc;
 
-pub use args::{arg, args};
+pub use args::{arg, args, carried};
 pub use exit::{Verdict, exit};
 pub use smp::{MAX_PROCESSORS, on_every_processor, processor, processors};
 pub use tsc::tsc;

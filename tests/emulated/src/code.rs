@@ -4,6 +4,7 @@
 use core::arch::global_asm;
 
 global_asm!(include_str!("guests/shared.s"), options(att_syntax));
+global_asm!(include_str!("guests/state.s"), options(att_syntax));
 global_asm!(include_str!("guests/views.s"), options(att_syntax));
 global_asm!(include_str!("guests/world_switch.s"), options(att_syntax));
 
@@ -28,6 +29,12 @@ macro_rules! code {
 }
 
 code! {
+    /// Uses a bit of everything, in 16-bit code.
+    state_real: state_real_start, state_real_end;
+    /// The same in 32-bit code.
+    state_protected: state_protected_start, state_protected_end;
+    /// The same in 64-bit code.
+    state_long: state_long_start, state_long_end;
     /// Fills registers, and checks them after each CPUID.
     world_switch: world_switch_start, world_switch_end;
     /// Reads two words for ever, the second of which must not be less than the first.

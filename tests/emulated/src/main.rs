@@ -47,6 +47,7 @@ mod redelivery;
 mod registers;
 mod shootdown;
 mod start_up;
+mod state;
 mod sub_pages;
 mod together;
 mod unsupported;
@@ -213,6 +214,11 @@ const TESTS: &[Test] = tests! {
         single_step: On::Every,
         exceptions: On::Every,
     }
+    state {
+        goes_on_after_every_exit: On::Every,
+        what_cannot_be_is_refused: On::Every,
+        activities: On::Every,
+    }
     mmio {
         long_mode: On::Every,
         protected_mode: On::Every,
@@ -227,6 +233,9 @@ const APART: &[Test] = tests! {
         agrees_with_the_processor: On::Only(Vendor::Intel),
     }
 };
+
+/// The test of which a part is done on another machine, with `carry` on the command line, as `cargo xtask test` does.
+const CARRY: &[Test] = &[Test { name: "state::between_machines", on: On::First, run: state::carry::between_machines }];
 
 /// The tests for which the processors work together.
 const TOGETHER: &[Test] = tests! {
@@ -260,6 +269,10 @@ fn run(processor: usize) {
     let bench = Bench::new(processor);
     if machine::arg("expect") == Some("unsupported") {
         harness::run(&bench, UNSUPPORTED);
+        return;
+    }
+    if machine::arg("carry").is_some() {
+        harness::run(&bench, CARRY);
         return;
     }
     harness::run(&bench, TESTS);

@@ -113,6 +113,7 @@ impl Chunk<'_> {
             cpus: 1,
             take: self.worker,
             arguments: &arguments,
+            carried: None,
             limit: LIMIT,
         };
         let run = boot.run(|_| ())?;
