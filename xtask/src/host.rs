@@ -10,10 +10,13 @@ use crate::output;
 use crate::process::Process;
 use crate::tally::Tally;
 
-/// Runs unit, integration and documentation tests of the default members, without and with every feature.
+/// Runs unit, integration and documentation tests of the default members, without and with every feature, and the exit loops of the
+/// examples.
 pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
     test(workspace, &[], tally)?;
-    test(workspace, &["--features", "decode,arbitrary,provisional"], tally)
+    test(workspace, &["--features", "decode,arbitrary,provisional,testing"], tally)?;
+    // The exit loops of the examples, whose other half is for the bare machine.
+    test(workspace, &["--lib", "-p", "demo", "-p", "minimal"], tally)
 }
 
 fn test(workspace: &Workspace, options: &[&str], tally: &mut Tally) -> anyhow::Result<()> {

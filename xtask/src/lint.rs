@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
                 "x86-virt",
                 "--all-targets",
                 "--features",
-                "decode,arbitrary,provisional",
+                "decode,arbitrary,provisional,testing",
                 "--",
                 "-D",
                 "warnings",

@@ -1,25 +1,44 @@
-//! The exit loop: one for all processors.
-#![forbid(unsafe_code)]
+//! The exit loop: one for all processors, and for none.
+
+use core::fmt;
 
 use x86_virt::{
     Access, CompleteError, Event, Exception, Exit, ExitKind, Gpa, GuestMappings, GuestRam, InjectError, IoError,
     IoSize, Mapping, NestedFault, PageSize, Ports, SkipError, Vcpu,
 };
 
-use crate::report::Report;
+/// What the loop needs of the machine under the hypervisor, and tells it.
+pub trait Monitor {
+    /// There was an exit.
+    fn exit<R: fmt::Debug + fmt::Display>(&mut self, exit: &Exit<R>);
+
+    /// A guest has printed a byte.
+    fn guest_output(&mut self, byte: u8);
+
+    /// So many exits took so many ticks of [`time`](Self::time).
+    fn measured(&mut self, ticks: u64, exits: u64);
+
+    /// A counter that goes up.
+    fn time(&self) -> u64;
+
+    /// Whether a triple fault of the guest ends a run: there is one emulator that it stops instead.
+    fn may_shut_down(&self) -> bool;
+}
 
 /// A guest: its memory, its devices and what was seen of it.
-pub(crate) struct Guest<'a, M> {
-    pub(crate) memory: &'a M,
-    pub(crate) ram: GuestRam<'static>,
-    pub(crate) devices: Devices<'a>,
+#[derive(Debug)]
+pub struct Guest<'a, M, P> {
+    memory: &'a M,
+    ram: GuestRam<'static>,
+    devices: Devices<'a, P>,
     /// The value of the one MSR that the hypervisor gives the guest.
     msr: u64,
 }
 
 /// The guest's devices.
-pub(crate) struct Devices<'a> {
-    pub(crate) report: &'a mut Report,
+#[derive(Debug)]
+struct Devices<'a, P> {
+    monitor: &'a mut P,
     echo: u32,
     letter: u8,
     failed_step: Option<u32>,
@@ -27,7 +46,7 @@ pub(crate) struct Devices<'a> {
 
 /// How a guest ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// It halted with nothing to wait for.
     Halted,
     /// A triple fault.
@@ -45,21 +64,26 @@ const FAILURE: u16 = 0x5f0;
 /// The vector that wakes the guest from HLT.
 const WAKE_UP: u8 = 0x40;
 
-impl<'a, M> Guest<'a, M> {
-    pub(crate) fn new(memory: &'a M, ram: GuestRam<'static>, report: &'a mut Report) -> Self {
-        let devices = Devices { report, echo: 0, letter: b'a', failed_step: None };
+impl<'a, M, P: Monitor> Guest<'a, M, P> {
+    /// A guest with `memory`, of which what is not mapped is given to it from `ram` when it touches it.
+    pub const fn new(memory: &'a M, ram: GuestRam<'static>, monitor: &'a mut P) -> Self {
+        let devices = Devices { monitor, echo: 0, letter: b'a', failed_step: None };
         Self { memory, ram, devices, msr: 0 }
     }
 }
 
 /// Runs the guest to its end.
-pub(crate) fn run<V: Vcpu, M: GuestMappings<'static>>(
+///
+/// # Errors
+///
+/// [`RunError`] if an entry is refused, the guest says that it failed, or does something that is not foreseen.
+pub fn run<V: Vcpu, M: GuestMappings<'static>, P: Monitor>(
     vcpu: &mut V,
-    guest: &mut Guest<'_, M>,
+    guest: &mut Guest<'_, M, P>,
 ) -> Result<Ending, RunError<V::EntryError>> {
     loop {
         let exit = vcpu.run().map_err(RunError::Entry)?;
-        guest.devices.report.exit(&exit);
+        guest.devices.monitor.exit(&exit);
         if let Some(ending) = handle(vcpu, guest, &exit)? {
             return Ok(ending);
         }
@@ -69,9 +93,9 @@ pub(crate) fn run<V: Vcpu, M: GuestMappings<'static>>(
     }
 }
 
-fn handle<V: Vcpu, M: GuestMappings<'static>>(
+fn handle<V: Vcpu, M: GuestMappings<'static>, P: Monitor>(
     vcpu: &mut V,
-    guest: &mut Guest<'_, M>,
+    guest: &mut Guest<'_, M, P>,
     exit: &Exit<V::Reason>,
 ) -> Result<Option<Ending>, RunError<V::EntryError>> {
     match exit.kind {
@@ -117,27 +141,22 @@ fn cpuid(rax: u64) -> [u32; 4] {
     }
 }
 
-fn hypercall<V: Vcpu, M>(vcpu: &mut V, guest: &mut Guest<'_, M>) -> Result<(), RunError<V::EntryError>> {
+fn hypercall<V: Vcpu, M, P: Monitor>(vcpu: &mut V, guest: &mut Guest<'_, M, P>) -> Result<(), RunError<V::EntryError>> {
     let argument = vcpu.gprs().rbx;
     match vcpu.gprs().rax {
         1 => vcpu.gprs_mut().rax = argument + 1,
         2 => vcpu.inject(Event::Exception(Exception::general_protection(0x18)))?,
         3 => vcpu.inject(Event::Nmi)?,
-        4 => measure(vcpu, &mut *guest.devices.report, argument)?,
-        5 => vcpu.gprs_mut().rax = u64::from(may_shut_down()),
+        4 => measure(vcpu, &mut *guest.devices.monitor, argument)?,
+        5 => vcpu.gprs_mut().rax = u64::from(guest.devices.monitor.may_shut_down()),
         number => return Err(RunError::UnknownHypercall(number)),
     }
     Ok(())
 }
 
-/// Whether a triple fault of the guest ends a run: the launcher knows one emulator that it stops instead.
-pub(crate) fn may_shut_down() -> bool {
-    machine::arg("no-shutdown-exit").is_none()
-}
-
 /// Measures so many exits because of CPUID, handled as shortly as can be.
-fn measure<V: Vcpu>(vcpu: &mut V, report: &mut Report, exits: u64) -> Result<(), RunError<V::EntryError>> {
-    let start = machine::tsc();
+fn measure<V: Vcpu>(vcpu: &mut V, monitor: &mut impl Monitor, exits: u64) -> Result<(), RunError<V::EntryError>> {
+    let start = monitor.time();
     for _ in 0..exits {
         match vcpu.run().map_err(RunError::Entry)?.kind {
             ExitKind::Cpuid => {
@@ -147,13 +166,14 @@ fn measure<V: Vcpu>(vcpu: &mut V, report: &mut Report, exits: u64) -> Result<(),
             kind => return Err(RunError::NotHandled { kind, rip: vcpu.rip() }),
         }
     }
-    report.measured(machine::tsc() - start, exits);
+    let ticks = monitor.time().wrapping_sub(start);
+    monitor.measured(ticks, exits);
     Ok(())
 }
 
 /// Maps the page that the guest touched to the page of its memory at the same offset.
-fn map_page<M: GuestMappings<'static>, E: core::error::Error>(
-    guest: &Guest<'_, M>,
+fn map_page<M: GuestMappings<'static>, P, E: core::error::Error>(
+    guest: &Guest<'_, M, P>,
     fault: &NestedFault,
 ) -> Result<(), RunError<E>> {
     let page = fault.gpa.align_down(PageSize::Size4K);
@@ -162,7 +182,7 @@ fn map_page<M: GuestMappings<'static>, E: core::error::Error>(
     Ok(())
 }
 
-impl Ports for Devices<'_> {
+impl<P: Monitor> Ports for Devices<'_, P> {
     fn read(&mut self, port: u16, size: IoSize) -> u32 {
         match port {
             ECHO => !self.echo & size.mask(),
@@ -176,7 +196,7 @@ impl Ports for Devices<'_> {
 
     fn write(&mut self, port: u16, _size: IoSize, value: u32) {
         match port {
-            CONSOLE => self.report.guest_output(value.to_le_bytes()[0]),
+            CONSOLE => self.monitor.guest_output(value.to_le_bytes()[0]),
             ECHO => self.echo = value,
             FAILURE => self.failed_step = Some(value),
             _ => {}
@@ -186,23 +206,40 @@ impl Ports for Devices<'_> {
 
 /// Why a guest could not be run to its end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RunError<E: core::error::Error> {
+pub enum RunError<E: core::error::Error> {
+    /// The processor refused an entry.
     #[error("entry: {0}")]
     Entry(E),
+    /// The guest says so.
     #[error("step {0} of the guest failed")]
     GuestFailed(u32),
+    /// The guest does something that is not foreseen.
     #[error("{kind:?} at {rip:#x} is not handled")]
-    NotHandled { kind: ExitKind, rip: u64 },
+    NotHandled {
+        /// What it is.
+        kind: ExitKind,
+        /// Where.
+        rip: u64,
+    },
+    /// There is no hypercall of that number.
     #[error("there is no hypercall {0}")]
     UnknownHypercall(u64),
+    /// An instruction cannot be skipped.
     #[error(transparent)]
     Skip(#[from] SkipError),
+    /// An instruction cannot be completed.
     #[error(transparent)]
     Complete(#[from] CompleteError),
+    /// Port I/O cannot be completed.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// An event cannot be injected.
     #[error(transparent)]
     Inject(#[from] InjectError),
+    /// Memory cannot be mapped.
     #[error(transparent)]
     Map(#[from] x86_virt::MapError),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! The guests: their memory, their start and what is expected of them.
 
+use demo::exit_loop::{self, Ending, Guest, Monitor as _};
 use x86_virt::{
     Access, CpuState, Gpa, GuestRam, Hpa, Mapping, MsrAccess, PageSize, Root, SwitchedMsr, Vcpu, VcpuConfig,
 };
 
 use crate::Failure;
 use crate::code;
-use crate::exit_loop::{self, Ending, Guest};
 use crate::host::{self, Frames};
 use crate::report::Report;
 
@@ -38,8 +38,8 @@ pub(crate) fn long_mode(root: &mut Root<'_, Frames>, report: &mut Report) -> Res
     let mut vcpu = root.vcpu(&space, &VcpuConfig::new())?;
     vcpu.set_state(&CpuState::long_mode(LONG_MODE_CODE, LONG_MODE_STACK, LONG_MODE_TABLES))?;
     vcpu.pass_msr(SwitchedMsr::KernelGsBase, MsrAccess::ReadWrite);
+    let ending = if report.may_shut_down() { Ending::Shutdown } else { Ending::Halted };
     let mut guest = Guest::new(&space, ram, report);
-    let ending = if exit_loop::may_shut_down() { Ending::Shutdown } else { Ending::Halted };
     expect(ending, exit_loop::run(&mut vcpu, &mut guest)?)?;
     if vcpu.msr(SwitchedMsr::KernelGsBase) != 0x3333_1111_2222 {
         return Err("the guest's KERNEL_GS_BASE was lost".into());

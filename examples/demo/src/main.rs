@@ -5,7 +5,6 @@
 extern crate alloc;
 
 mod code;
-mod exit_loop;
 mod guests;
 mod host;
 mod report;

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
 
+use demo::exit_loop::Monitor;
 use machine::println;
 use x86_virt::{Exit, ExitKind, Frames, Gpa, Processor, Root, Space, Translation};
 
@@ -49,27 +50,6 @@ impl Report {
         }
     }
 
-    /// Counts an exit, and prints it if that is wanted.
-    pub(crate) fn exit<R: Debug + Display>(&mut self, exit: &Exit<R>) {
-        *self.exits.entry(exit.kind.name()).or_default() += 1;
-        if self.trace {
-            match exit.kind {
-                ExitKind::Io(io) => println!("cpu{}: exit: {} ({io})", self.processor, exit.reason),
-                kind => println!("cpu{}: exit: {} ({kind:?})", self.processor, exit.reason),
-            }
-        }
-    }
-
-    /// A byte that a guest printed.
-    pub(crate) fn guest_output(&mut self, byte: u8) {
-        if byte == b'\n' {
-            println!("cpu{}: guest: {}", self.processor, self.line);
-            self.last_line = core::mem::take(&mut self.line);
-        } else {
-            self.line.push(char::from(byte));
-        }
-    }
-
     /// The last line that a guest printed.
     pub(crate) fn last_line(&self) -> &str {
         &self.last_line
@@ -85,12 +65,6 @@ impl Report {
         );
     }
 
-    /// Takes note of what so many exits cost, in ticks of the time-stamp counter: executed instructions on these machines.
-    pub(crate) fn measured(&mut self, instructions: u64, exits: u64) {
-        self.measured = Some((instructions, exits));
-        *self.exits.entry(ExitKind::Cpuid.name()).or_default() += exits;
-    }
-
     /// Prints the table of exits and the cost of one.
     pub(crate) fn print(&self) {
         println!("cpu{}: exits:", self.processor);
@@ -102,5 +76,42 @@ impl Report {
             let prefix = if self.processor == 0 { "" } else { "other processor: " };
             println!("{prefix}instructions per exit: {}.{:03}", thousandths / 1000, thousandths % 1000);
         }
+    }
+}
+
+impl Monitor for Report {
+    /// Counts an exit, and prints it if that is wanted.
+    fn exit<R: Debug + Display>(&mut self, exit: &Exit<R>) {
+        *self.exits.entry(exit.kind.name()).or_default() += 1;
+        if self.trace {
+            match exit.kind {
+                ExitKind::Io(io) => println!("cpu{}: exit: {} ({io})", self.processor, exit.reason),
+                kind => println!("cpu{}: exit: {} ({kind:?})", self.processor, exit.reason),
+            }
+        }
+    }
+
+    /// A byte that a guest printed.
+    fn guest_output(&mut self, byte: u8) {
+        if byte == b'\n' {
+            println!("cpu{}: guest: {}", self.processor, self.line);
+            self.last_line = core::mem::take(&mut self.line);
+        } else {
+            self.line.push(char::from(byte));
+        }
+    }
+
+    /// Takes note of what so many exits cost, in ticks of the time-stamp counter: executed instructions on these machines.
+    fn measured(&mut self, instructions: u64, exits: u64) {
+        self.measured = Some((instructions, exits));
+        *self.exits.entry(ExitKind::Cpuid.name()).or_default() += exits;
+    }
+
+    fn time(&self) -> u64 {
+        machine::tsc()
+    }
+
+    fn may_shut_down(&self) -> bool {
+        machine::arg("no-shutdown-exit").is_none()
     }
 }
