@@ -157,8 +157,13 @@ fn go_on(
     Ok(())
 }
 
-/// Without the opcode and the addresses of the last x87 instruction, which processors save or not.
+/// Without what emulators do not agree on: the opcode and the addresses of the last x87 instruction, which processors save or not, and whether
+/// CS is a code segment in real mode, where it is one whatever its type.
 fn comparable(mut state: VcpuState) -> VcpuState {
+    if !state.cpu.cr0.pe() {
+        let rights = state.cpu.cs.rights;
+        state.cpu.cs.rights = rights.with_segment_type(rights.segment_type() | 8);
+    }
     if let Some(extended) = &mut state.extended
         && extended.components().any(|component| component == StateComponent::X87)
     {
