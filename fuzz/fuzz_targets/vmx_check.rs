@@ -122,7 +122,7 @@ const fn stage(class: RuleClass) -> u8 {
 
 fn prediction(report: &Report<'_>) {
     let prediction = report.prediction();
-    let mut of_first: Vec<Violation<'_>> = report.violations().collect();
+    let mut of_first: Vec<Violation> = report.violations().collect();
     let first = of_first.iter().map(|violation| stage(violation.class())).min();
     of_first.retain(|violation| Some(stage(violation.class())) == first);
     let numbers = |number: &dyn Fn(RuleClass) -> Option<u64>| {

@@ -38,6 +38,7 @@ mod msr;
 mod msr_lists;
 mod prediction;
 mod report;
+mod rule_set;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
 mod view;
@@ -51,6 +52,9 @@ pub use fix::Fix;
 pub use prediction::{Numbers, Prediction};
 pub use report::{Report, Undecided, Violation};
 pub use rule::{InstructionFailure, Rule, RuleClass, RuleKind, Section};
+pub use rule_set::RuleSet;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use vcpu::Why;
 pub use view::Missing;
 
 use view::View;

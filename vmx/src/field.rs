@@ -143,8 +143,10 @@ impl FieldInfo {
     }
 
     /// Where in [`ALL`] the row with this encoding is.
+    #[inline]
     pub(crate) fn index(encoding: Encoding) -> Option<usize> {
-        ALL.binary_search_by_key(&encoding, |info| info.encoding).ok()
+        let place = usize::from(*PLACES.get(place(encoding))?);
+        ALL.get(place).filter(|info| info.encoding == encoding).map(|_| place)
     }
 
     /// Whether a processor with these capabilities has the field, as far as capabilities tell.
@@ -262,6 +264,30 @@ macro_rules! vmcs_fields {
 }
 
 include!("field_table.rs");
+
+/// How many indices there are of each width and group.
+const INDICES: usize = 128;
+
+/// Where in [`PLACES`] an encoding is.
+#[expect(clippy::as_conversions, reason = "there is no other way in a constant; the numbers have at most 10 bits")]
+const fn place(encoding: Encoding) -> usize {
+    let bits = encoding.get();
+    ((bits >> 13 & 3) as usize * 4 + (bits >> 10 & 3) as usize) * INDICES + encoding.index() as usize
+}
+
+/// Where in [`ALL`] each encoding is, by its width, group and index.
+static PLACES: [u8; 16 * INDICES] = {
+    let mut places = [u8::MAX; 16 * INDICES];
+    let (mut rest, mut index) = (ALL, 0);
+    while let [info, tail @ ..] = rest {
+        assert!(info.encoding.index() < 128 && index < u8::MAX, "the table of places is too small");
+        let (_, at) = places.split_at_mut(place(info.encoding));
+        let [slot, ..] = at else { panic!("there is a place") };
+        *slot = index;
+        (rest, index) = (tail, index + 1);
+    }
+    places
+};
 
 /// The table is sorted and names no encoding twice.
 const _: () = {

@@ -12,6 +12,7 @@ use crate::access::{FieldError, VmcsRead, VmcsWrite};
 use crate::bitmap::{IoBitmaps, MsrBitmaps};
 use crate::cache::Cache;
 use crate::capability::{Capabilities, Unsupported};
+use crate::check::{RuleSet, Violation, Why};
 use crate::control::{PrimaryControls, SecondaryControls, TertiaryControls};
 use crate::eptp_switching::{EptpSpaces, OtherControls, eptp};
 use crate::exit::{self, BasicExitReason, ExitReason};
@@ -326,7 +327,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         let plan = if self.parts.events.is_due() { Some(self.prepare_events()?) } else { None };
         if let Err(fail) = vmcs::check(self.switch()) {
             self.withdraw_event();
-            return Err(EntryError::Instruction(fail));
+            return Err(self.explain(EntryError::Instruction { fail, violated: RuleSet::NONE, first: None }));
         }
         self.parts.cache.forget();
         let reason = self.vmcs.get(field::EXIT_REASON);
@@ -338,7 +339,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
                 unsafe { self.host.call_machine_check_handler() };
             }
             let qualification = self.vmcs.get(field::EXIT_QUALIFICATION);
-            return Err(EntryError::Failed { reason, qualification });
+            let error = EntryError::Failed { reason, qualification, violated: RuleSet::NONE, first: None };
+            return Err(self.explain(error));
         }
         self.vmcs.set_launched();
         if let Some(plan) = plan {
@@ -358,7 +360,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             && !parts.needs_flush
             && parts.eptp_spaces.is_none()
             && parts.sub_pages.is_none();
-        if is_current { Ok(()) } else { self.invalidate_stale().map_err(EntryError::Instruction) }
+        if is_current { Ok(()) } else { self.invalidate_stale().map_err(EntryError::Invalidation) }
     }
 
     fn invalidate_stale(&mut self) -> Result<(), VmFail> {
@@ -527,22 +529,42 @@ pub enum CreateError {
     Controls(#[from] OtherControls),
 }
 
-/// Why an entry did not happen. [`VmxVcpu::why`] names the rules that it broke.
+/// Why an entry did not happen. The guest is as before, so that [`VmxVcpu::check`] gives the whole report, and
+/// [`VmxVcpu::why`] what of it the processor can have meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub enum EntryError {
-    /// VMLAUNCH, VMRESUME or INVEPT failed: controls or host state are invalid.
-    #[error("VM entry failed: {0}")]
-    Instruction(VmFail),
+    /// VMLAUNCH or VMRESUME failed: controls or host state are invalid.
+    #[error("VM entry failed: {fail}: {}", Why { violated: *violated, first: first.as_ref() })]
+    Instruction {
+        /// How it failed.
+        fail: VmFail,
+        /// The rules that the entry broke, of those for which processors say this.
+        violated: RuleSet,
+        /// The first of them, with the values.
+        #[cfg_attr(feature = "arbitrary", arbitrary(default))]
+        first: Option<Violation>,
+    },
     /// The guest state is invalid, or MSRs could not be loaded.
-    #[error("VM entry failed: {reason}, exit qualification {qualification:#x}")]
+    #[error(
+        "VM entry failed: {reason}, exit qualification {qualification:#x}: {}",
+        Why { violated: *violated, first: first.as_ref() }
+    )]
     Failed {
         /// The reason.
         reason: ExitReason,
         /// The exit qualification.
         qualification: u64,
+        /// The rules that the entry broke, of those for which processors say this.
+        violated: RuleSet,
+        /// The first of them, with the values.
+        #[cfg_attr(feature = "arbitrary", arbitrary(default))]
+        first: Option<Violation>,
     },
+    /// INVEPT or INVVPID failed before the entry.
+    #[error("translations were not invalidated: {0}")]
+    Invalidation(VmFail),
     /// The processor lacks a field that was used since the last entry.
     #[error(transparent)]
     Field(FieldError),

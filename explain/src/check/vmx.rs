@@ -80,7 +80,7 @@ fn cannot_tell(rule: &'static vmx::Rule, missing: Missing) -> Finding {
     finding(rule, Verdict::CannotTell(needed))
 }
 
-fn violated(fields: &VmcsFields, violation: &vmx::Violation<'_>) -> Finding {
+fn violated(fields: &VmcsFields, violation: &vmx::Violation) -> Finding {
     let mut finding = finding(violation.rule(), Verdict::Violated);
     if let Some(number) = violation.item() {
         finding.sentence += &format!("; entry {number} is");

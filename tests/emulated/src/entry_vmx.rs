@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "writes invalid values to sensitive fields")]
 
 use alloc::string::ToString as _;
+use alloc::vec::Vec;
 
 use x86_virt::vmx::check::Prediction;
 use x86_virt::vmx::field::{self, Encoding, Field, FieldValue, Sensitive};
@@ -59,7 +60,14 @@ fn with_invalid<T: FieldValue>(
         let before = vcpu.state();
         ensure!(vcpu.check().violations().next().is_some(), "the checker finds nothing wrong");
         let Err(error) = vcpu.run() else { fail!("the processor took an invalid value") };
-        ensure!(vcpu.why(&error).next().is_some(), "the checker does not know why: {error}");
+        let first = vcpu.why(&error).next();
+        ensure!(first.is_some(), "the checker does not know why: {error}");
+        ensure_eq!(error.first().copied(), first, "the first violation in the error");
+        ensure!(
+            error.violated().iter().eq(vcpu.why(&error).map(|violation| violation.rule())),
+            "the rules in the error are {:?}",
+            error.violated()
+        );
         test(error)?;
         ensure_eq!(vcpu.state(), before, "state after the refusal");
     }
@@ -69,7 +77,8 @@ fn with_invalid<T: FieldValue>(
 }
 
 fn expect_number(error: EntryError, expected: InstructionError, name: &str) -> Outcome {
-    ensure_eq!(error, EntryError::Instruction(VmFail::Valid(expected)), "error");
+    let EntryError::Instruction { fail, .. } = error else { fail!("{error}") };
+    ensure_eq!(fail, VmFail::Valid(expected), "error");
     ensure!(error.to_string().contains(name), "the message is: {error}");
     Ok(())
 }
@@ -100,7 +109,11 @@ pub(crate) fn invalid_guest_state(bench: &Bench) -> Outcome {
         vcpu.vmcs_mut().write(field::GUEST_TR_ACCESS_RIGHTS, SegmentAccessRights::from_bits(0x82))?;
         for _ in 0..2 {
             let before = vcpu.state();
-            expect_failure(vcpu.run().err(), BasicExitReason::INVALID_GUEST_STATE, 0)?;
+            let error = vcpu.run().err();
+            let rules = error.as_ref().map(EntryError::violated).unwrap_or_default();
+            let ids: Vec<_> = rules.iter().map(|rule| rule.id).collect();
+            ensure_eq!(ids, ["VMX-GUEST-SEG-TR-TYPE"], "rules in the error");
+            expect_failure(error, BasicExitReason::INVALID_GUEST_STATE, 0)?;
             ensure_eq!(vcpu.state(), before, "state after the refusal");
         }
         vcpu.vmcs_mut().write(field::GUEST_TR_ACCESS_RIGHTS, valid)?;
@@ -144,7 +157,7 @@ pub(crate) fn msr_that_cannot_be_loaded(bench: &Bench) -> Outcome {
 
 fn expect_failure(error: Option<EntryError>, why: BasicExitReason, expected: u64) -> Outcome {
     match error {
-        Some(EntryError::Failed { reason, qualification }) => {
+        Some(EntryError::Failed { reason, qualification, .. }) => {
             ensure_eq!(reason.basic(), why, "reason");
             ensure!(reason.entry_failure(), "{reason} is no failure of an entry");
             coverage::exit(Reason::Vmx(reason));

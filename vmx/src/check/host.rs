@@ -73,15 +73,15 @@ const REGISTERS: &[Rule] = rules! {
     "VMX-HOST-SYSENTER-EIP", ["host-cr-msr-08"], [field::HOST_IA32_SYSENTER_EIP],
         "IA32_SYSENTER_EIP must be canonical",
         |v| is_canonical(v, field::HOST_IA32_SYSENTER_EIP);
-    "VMX-HOST-PERF-GLOBAL-CTRL", ["host-cr-msr-09"], [field::HOST_IA32_PERF_GLOBAL_CTRL],
+    "VMX-HOST-PERF-GLOBAL-CTRL", ["host-cr-msr-09"], [field::HOST_IA32_PERF_GLOBAL_CTRL, field::EXIT_CONTROLS],
         "IA32_PERF_GLOBAL_CTRL must have no reserved bit if exits load it",
         |v| when(loads(v, ExitControls::LOAD_IA32_PERF_GLOBAL_CTRL), || {
             msr::PERF_GLOBAL_CTRL.takes(v.get(field::HOST_IA32_PERF_GLOBAL_CTRL)?, v.entry.perf_global_ctrl_bits)
         });
-    "VMX-HOST-PAT", ["host-cr-msr-10"], [field::HOST_IA32_PAT],
+    "VMX-HOST-PAT", ["host-cr-msr-10"], [field::HOST_IA32_PAT, field::EXIT_CONTROLS],
         "each byte of IA32_PAT must be 0, 1, 4, 5, 6 or 7 if exits load it",
         |v| when(loads(v, ExitControls::LOAD_IA32_PAT), || v.get(field::HOST_IA32_PAT).map(msr::is_pat));
-    "VMX-HOST-EFER-RESERVED", ["host-cr-msr-11"], [field::HOST_IA32_EFER],
+    "VMX-HOST-EFER-RESERVED", ["host-cr-msr-11"], [field::HOST_IA32_EFER, field::EXIT_CONTROLS],
         "IA32_EFER must have no bit but SCE, LME, LMA and NXE if exits load it",
         |v| when_settled(
             loads(v, ExitControls::LOAD_IA32_EFER),
@@ -105,31 +105,31 @@ const REGISTERS: &[Rule] = rules! {
 const SHADOW_STACKS: &[Rule] = rules! {
     class RuleClass::HostState;
     section REGISTERS_SECTION;
-    "VMX-HOST-S-CET-ADDRESS", ["host-cr-msr-14"], [field::HOST_IA32_S_CET],
+    "VMX-HOST-S-CET-ADDRESS", ["host-cr-msr-14"], [field::HOST_IA32_S_CET, field::EXIT_CONTROLS],
         "IA32_S_CET must be canonical if exits load CET state to a 64-bit host",
         |v| when_settled(
             both(loads(v, ExitControls::LOAD_CET_STATE), v.host_64()),
             || is_canonical(v, field::HOST_IA32_S_CET),
         );
-    "VMX-HOST-S-CET-RESERVED", ["host-cr-msr-15"], [field::HOST_IA32_S_CET],
+    "VMX-HOST-S-CET-RESERVED", ["host-cr-msr-15"], [field::HOST_IA32_S_CET, field::EXIT_CONTROLS],
         "bits 9:6 of IA32_S_CET must be 0, and bits 11:10 not both 1, if exits load CET state",
         |v| when(loads(v, ExitControls::LOAD_CET_STATE), || v.raw(field::HOST_IA32_S_CET.encoding()).map(msr::is_s_cet));
-    "VMX-HOST-SSP-ADDRESS", ["host-cr-msr-16"], [field::HOST_SSP],
+    "VMX-HOST-SSP-ADDRESS", ["host-cr-msr-16"], [field::HOST_SSP, field::EXIT_CONTROLS],
         "SSP must be canonical if exits load CET state to a 64-bit host",
         |v| when_settled(
             both(loads(v, ExitControls::LOAD_CET_STATE), v.host_64()),
             || is_canonical(v, field::HOST_SSP),
         );
-    "VMX-HOST-SSP-ALIGNMENT", ["host-cr-msr-17"], [field::HOST_SSP],
+    "VMX-HOST-SSP-ALIGNMENT", ["host-cr-msr-17"], [field::HOST_SSP, field::EXIT_CONTROLS],
         "bits 1:0 of SSP must be 0 if exits load CET state",
         |v| when_settled(loads(v, ExitControls::LOAD_CET_STATE), || must_be_zero(v, field::HOST_SSP, 3));
-    "VMX-HOST-SSP-TABLE", ["host-cr-msr-18"], [field::HOST_IA32_INTERRUPT_SSP_TABLE_ADDR],
+    "VMX-HOST-SSP-TABLE", ["host-cr-msr-18"], [field::HOST_IA32_INTERRUPT_SSP_TABLE_ADDR, field::EXIT_CONTROLS],
         "IA32_INTERRUPT_SSP_TABLE_ADDR must be canonical if exits load CET state",
         |v| when_settled(
             loads(v, ExitControls::LOAD_CET_STATE),
             || is_canonical(v, field::HOST_IA32_INTERRUPT_SSP_TABLE_ADDR),
         );
-    "VMX-HOST-PKRS", ["host-cr-msr-19"], [field::HOST_IA32_PKRS],
+    "VMX-HOST-PKRS", ["host-cr-msr-19"], [field::HOST_IA32_PKRS, field::EXIT_CONTROLS],
         "bits 63:32 of IA32_PKRS must be 0 if exits load it",
         |v| when_settled(loads(v, ExitControls::LOAD_PKRS), || must_be_zero(v, field::HOST_IA32_PKRS, !0xffff_ffff));
 };
@@ -141,7 +141,8 @@ const SPEC_CTRL: &[Rule] = &[];
 const SPEC_CTRL: &[Rule] = rules! {
     class RuleClass::HostState;
     section REGISTERS_SECTION;
-    @provisional "VMX-HOST-SPEC-CTRL", ["host-cr-msr-20"], [field::HOST_IA32_SPEC_CTRL],
+    @provisional "VMX-HOST-SPEC-CTRL", ["host-cr-msr-20"],
+        [field::HOST_IA32_SPEC_CTRL, field::SECONDARY_EXIT_CONTROLS, field::EXIT_CONTROLS],
         "IA32_SPEC_CTRL must have no reserved bit if exits load it",
         |v| when(
             v.secondary_exit().map(|word| word.contains(SecondaryExitControls::LOAD_IA32_SPEC_CTRL)),
@@ -153,11 +154,15 @@ const SPEC_CTRL: &[Rule] = rules! {
 const FRED: &[Rule] = rules! {
     class RuleClass::HostState;
     section REGISTERS_SECTION;
-    "VMX-HOST-FRED-CONFIG", ["host-cr-msr-21"], [field::HOST_IA32_FRED_CONFIG],
+    "VMX-HOST-FRED-CONFIG", ["host-cr-msr-21"],
+        [field::HOST_IA32_FRED_CONFIG, field::SECONDARY_EXIT_CONTROLS, field::EXIT_CONTROLS],
         "bits 2, 5:4 and 11 of IA32_FRED_CONFIG must be 0 and its address canonical if exits load FRED",
         |v| when(loads_fred(v), || msr::is_fred_config(v, v.raw(field::HOST_IA32_FRED_CONFIG.encoding())?));
     "VMX-HOST-FRED-RSP", ["host-cr-msr-22"],
-        [field::HOST_IA32_FRED_RSP1, field::HOST_IA32_FRED_RSP2, field::HOST_IA32_FRED_RSP3],
+        [
+            field::HOST_IA32_FRED_RSP1, field::HOST_IA32_FRED_RSP2, field::HOST_IA32_FRED_RSP3,
+            field::SECONDARY_EXIT_CONTROLS, field::EXIT_CONTROLS,
+        ],
         "IA32_FRED_RSP1, RSP2 and RSP3 must be canonical multiples of 64 if exits load FRED",
         |v| when(loads_fred(v), || {
             let stacks = [
@@ -168,7 +173,10 @@ const FRED: &[Rule] = rules! {
             msr::are_stacks(v, &stacks, 64)
         });
     "VMX-HOST-FRED-SSP", ["host-cr-msr-23"],
-        [field::HOST_IA32_FRED_SSP1, field::HOST_IA32_FRED_SSP2, field::HOST_IA32_FRED_SSP3],
+        [
+            field::HOST_IA32_FRED_SSP1, field::HOST_IA32_FRED_SSP2, field::HOST_IA32_FRED_SSP3,
+            field::SECONDARY_EXIT_CONTROLS, field::EXIT_CONTROLS,
+        ],
         "IA32_FRED_SSP1, SSP2 and SSP3 must be canonical multiples of 8 if exits load FRED",
         |v| when(loads_fred(v), || {
             let stacks = [

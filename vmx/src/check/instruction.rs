@@ -109,7 +109,7 @@ fn is_vmxon_pointer(v: &View<'_>) -> Result<bool, Missing> {
 const EXECUTIVE_POINTER: &[Rule] = rules! {
     class RuleClass::ReturnFromSmm(InstructionError::INVALID_EXECUTIVE_VMCS);
     section RETURN_FROM_SMM;
-    "VMX-SMM-EXECUTIVE-POINTER", ["insn-level-09"], [field::EXECUTIVE_VMCS_POINTER],
+    "VMX-SMM-EXECUTIVE-POINTER", ["insn-level-09"], [field::EXECUTIVE_VMCS_POINTER, field::ENTRY_CONTROLS],
         "the executive-VMCS pointer must be a multiple of 4096 inside the physical-address width, of a region with the \
          processor's VMCS revision identifier, if the entry returns from system-management mode",
         |v| when(if v.entry.in_smm { v.returns_from_smm() } else { Ok(false) }, || {
@@ -144,7 +144,7 @@ const EXECUTIVE_VMXON: &[Rule] = rules! {
 const EXECUTIVE_CONTROLS: &[Rule] = rules! {
     class RuleClass::ReturnFromSmm(InstructionError::INVALID_EXECUTION_CONTROLS_OUTSIDE_SMM);
     section RETURN_FROM_SMM;
-    "VMX-SMM-EXECUTIVE-CONTROLS", ["insn-level-12"], [field::EXECUTIVE_VMCS_POINTER],
+    "VMX-SMM-EXECUTIVE-CONTROLS", ["insn-level-12"], [field::EXECUTIVE_VMCS_POINTER, field::ENTRY_CONTROLS],
         "the VM-execution controls in the executive VMCS, not those in the current VMCS, must be valid if the entry \
          returns from system-management mode to VMX non-root operation",
         |v| {

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::report::Violation;
 use super::rule::{InstructionFailure, Rule, RuleClass};
+use super::view::Verdict;
 use crate::exit::EntryFailureCause;
 use crate::instruction_error::{InstructionError, VmFail};
 
@@ -30,20 +30,21 @@ pub enum Prediction {
 
 impl Prediction {
     /// The prediction from all violations, in order.
-    pub(super) fn of<'a>(violations: impl Iterator<Item = Violation<'a>>) -> Self {
+    pub(super) fn of(violations: impl Iterator<Item = (RuleClass, Verdict)>) -> Self {
         let mut prediction = Self::Enters;
-        for violation in violations {
-            match (violation.class(), &mut prediction) {
+        for (class, verdict) in violations {
+            let item = if let Verdict::Item(number) = verdict { number } else { 0 };
+            match (class, &mut prediction) {
                 (RuleClass::Instruction(failure), Self::Enters) => return Self::Instruction(failure),
                 (RuleClass::GuestState(cause), Self::Enters) => {
                     prediction = Self::GuestState(Numbers::NONE.with(cause_number(cause)));
                 }
                 (RuleClass::GuestState(cause), Self::GuestState(causes)) => *causes = causes.with(cause_number(cause)),
                 (RuleClass::MsrLoading, Self::Enters) => {
-                    prediction = Self::MsrLoading { entry: violation.item().unwrap_or_default() };
+                    prediction = Self::MsrLoading { entry: item };
                 }
                 (RuleClass::MsrLoading, Self::MsrLoading { entry }) => {
-                    *entry = (*entry).min(violation.item().unwrap_or_default());
+                    *entry = (*entry).min(item);
                 }
                 (class, Self::Enters) => {
                     if let Some(error) = class.instruction_error() {

@@ -16,7 +16,8 @@ pub struct Rule {
     pub id: &'static str,
     /// How an entry fails that breaks the rule.
     pub class: RuleClass,
-    /// The fields that the rule is about: first those that it restricts.
+    /// The fields on which the rule depends: first those that it restricts, then those that say whether it counts. For rules
+    /// of VM-execution controls there is a VM-entry control besides: entry to SMM, in system-management mode.
     pub fields: &'static [Encoding],
     /// What is required, in one sentence.
     pub requirement: &'static str,
@@ -164,7 +165,7 @@ macro_rules! rules {
         class $class:expr;
         section $section:expr;
         $(
-            $(@$mark:ident)? $id:expr, [$($row:expr),+], [$($field:expr),*], $requirement:expr, $test:expr;
+            $(@$mark:ident)? $id:expr, [$($row:expr),+], [$($field:expr),* $(,)?], $requirement:expr, $test:expr;
         )*
     ) => {
         &[$(

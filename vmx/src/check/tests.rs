@@ -3,6 +3,7 @@
 mod apic;
 mod controls;
 mod events;
+mod fields;
 mod guest;
 mod host;
 mod instruction;

@@ -1,10 +1,14 @@
 //! Checks of a virtual processor: before an entry, or after one that failed.
 
+use core::fmt;
+
 use x86_virt_core::{Frames, Vcpu};
 
+use super::RULES;
 use super::entry::{Entry, EntryInstruction};
 use super::report::{Report, Violation};
 use super::rule::RuleClass;
+use super::rule_set::RuleSet;
 use super::view::{ReadField, View};
 use crate::access::VmcsRead;
 use crate::event::Injection;
@@ -57,8 +61,9 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     ///         println!("{violation}");
     ///     }
     ///     if let Err(error) = vcpu.run() {
+    ///         // Names the first rule.
     ///         println!("{error}");
-    ///         vcpu.why(&error).for_each(|violation| println!("{violation}"));
+    ///         vcpu.why(&error).skip(1).for_each(|violation| println!("{violation}"));
     ///     }
     /// }
     /// ```
@@ -75,11 +80,28 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         Report::new(View::new(self, self.capabilities(), entry))
     }
 
-    /// The rules by which the last run failed with `error`: those that it broke, of the class that the processor
-    /// named. Nothing may have been changed since.
-    pub fn why(&self, error: &EntryError) -> impl Iterator<Item = Violation<'_>> {
+    /// The rules by which the last run failed with `error`, with the values of now: those that it broke, of the class that
+    /// the processor named. Nothing may have been changed since.
+    pub fn why(&self, error: &EntryError) -> impl Iterator<Item = Violation> {
         let error = *error;
         self.check().violations().filter(move |violation| error.comes_of(violation.class()))
+    }
+
+    /// Adds to `error` which rules the entry broke that failed just now.
+    #[cold]
+    pub(crate) fn explain(&self, mut error: EntryError) -> EntryError {
+        let mut rules = RuleSet::NONE;
+        for (index, rule) in RULES.iter().enumerate() {
+            if error.comes_of(rule.class) {
+                rules.insert(index);
+            }
+        }
+        let report = self.check().only(rules);
+        if let EntryError::Instruction { violated, first, .. } | EntryError::Failed { violated, first, .. } = &mut error
+        {
+            (*violated, *first) = (report.violated(), report.violations().next());
+        }
+        error
     }
 }
 
@@ -88,10 +110,11 @@ impl EntryError {
     /// count: processors check guest state in any order.
     ///
     /// ```
-    /// use x86_virt_vmx::check::RuleClass;
+    /// use x86_virt_vmx::check::{RuleClass, RuleSet};
     /// use x86_virt_vmx::{EntryError, InstructionError, VmFail};
     ///
-    /// let error = EntryError::Instruction(VmFail::Valid(InstructionError::INVALID_HOST_STATE));
+    /// let fail = VmFail::Valid(InstructionError::INVALID_HOST_STATE);
+    /// let error = EntryError::Instruction { fail, violated: RuleSet::NONE, first: None };
     /// assert!(error.comes_of(RuleClass::HostState) && !error.comes_of(RuleClass::Controls));
     /// ```
     #[must_use]
@@ -101,8 +124,57 @@ impl EntryError {
                 reason.basic() == BasicExitReason::INVALID_GUEST_STATE
             }
             (Self::Failed { reason, .. }, RuleClass::MsrLoading) => reason.basic() == BasicExitReason::MSR_LOADING,
-            (Self::Instruction(VmFail::Valid(error)), class) => class.instruction_error() == Some(*error),
+            (Self::Instruction { fail: VmFail::Valid(error), .. }, class) => class.instruction_error() == Some(*error),
             _ => false,
+        }
+    }
+}
+
+impl EntryError {
+    /// The rules that the entry broke, of the class that the processor named. If there are none, the processor checks more
+    /// than is known here, or something else was wrong.
+    ///
+    /// ```no_run
+    /// use x86_virt_core::{Frames, Vcpu};
+    /// use x86_virt_vmx::VmxVcpu;
+    ///
+    /// fn run<A: Frames>(vcpu: &mut VmxVcpu<'_, '_, '_, A>) {
+    ///     if let Err(error) = vcpu.run() {
+    ///         error.violated().iter().for_each(|rule| println!("{rule}"));
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn violated(&self) -> RuleSet {
+        match self {
+            Self::Instruction { violated, .. } | Self::Failed { violated, .. } => *violated,
+            _ => RuleSet::NONE,
+        }
+    }
+
+    /// The first of them, with the values that its fields had.
+    #[must_use]
+    pub const fn first(&self) -> Option<&Violation> {
+        match self {
+            Self::Instruction { first, .. } | Self::Failed { first, .. } => first.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The first rule that is violated, and how many more.
+pub(crate) struct Why<'v> {
+    pub(crate) violated: RuleSet,
+    pub(crate) first: Option<&'v Violation>,
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.first else { return f.write_str("it violates no rule that is known") };
+        write!(f, "{first}")?;
+        match self.violated.len().saturating_sub(1) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
         }
     }
 }

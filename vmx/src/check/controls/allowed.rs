@@ -34,13 +34,13 @@ pub(super) const EXECUTION: &[Rule] = rules! {
     "VMX-CTL-PRIMARY-ALLOWED-1", ["ctl-exec-02"], [field::PRIMARY_CONTROLS],
         "every primary processor-based control must be 0 that the capability MSR does not allow to be 1",
         |v| may_be_one(v, ControlWord::Primary, field::PRIMARY_CONTROLS);
-    "VMX-CTL-SECONDARY-ALLOWED-0", ["ctl-exec-07"], [field::SECONDARY_CONTROLS],
+    "VMX-CTL-SECONDARY-ALLOWED-0", ["ctl-exec-07"], [field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "every secondary processor-based control must be 1 that the capability MSR does not allow to be 0",
         |v| when_settled(
             v.primary().map(|word| word.contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS)),
             || must_be_one(v, ControlWord::Secondary, field::SECONDARY_CONTROLS),
         );
-    "VMX-CTL-SECONDARY-ALLOWED-1", ["ctl-exec-03"], [field::SECONDARY_CONTROLS],
+    "VMX-CTL-SECONDARY-ALLOWED-1", ["ctl-exec-03"], [field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "every secondary processor-based control must be 0 that the capability MSR does not allow to be 1",
         |v| when_settled(
             v.primary().map(|word| word.contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS)),
@@ -49,7 +49,7 @@ pub(super) const EXECUTION: &[Rule] = rules! {
     @not_checked "VMX-CTL-SECONDARY-INACTIVE", ["ctl-exec-64"], [field::SECONDARY_CONTROLS],
         "the secondary processor-based controls are not checked while they are not activated",
         |_| Ok(Verdict::Holds);
-    "VMX-CTL-TERTIARY-ALLOWED-1", ["ctl-exec-08"], [field::TERTIARY_CONTROLS],
+    "VMX-CTL-TERTIARY-ALLOWED-1", ["ctl-exec-08"], [field::TERTIARY_CONTROLS, field::PRIMARY_CONTROLS],
         "every tertiary processor-based control must be 0 that the capability MSR does not allow to be 1",
         |v| when_settled(
             v.primary().map(|word| word.contains(PrimaryControls::ACTIVATE_TERTIARY_CONTROLS)),
@@ -64,7 +64,8 @@ pub(super) const EXECUTION: &[Rule] = rules! {
 pub(super) const VM_FUNCTIONS: &[Rule] = rules! {
     class RuleClass::Controls;
     section EXECUTION_SECTION;
-    "VMX-CTL-VM-FUNCTIONS-ALLOWED-1", ["ctl-exec-04"], [field::VM_FUNCTION_CONTROLS],
+    "VMX-CTL-VM-FUNCTIONS-ALLOWED-1", ["ctl-exec-04"],
+        [field::VM_FUNCTION_CONTROLS, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "every VM-function control must be 0 that IA32_VMX_VMFUNC does not allow to be 1",
         |v| when_settled(
             v.secondary().map(|word| word.contains(SecondaryControls::ENABLE_VM_FUNCTIONS)),
@@ -85,7 +86,7 @@ pub(super) const EXIT: &[Rule] = rules! {
     "VMX-EXIT-ALLOWED-1", ["ctl-exit-02"], [field::EXIT_CONTROLS],
         "every VM-exit control must be 0 that the capability MSR does not allow to be 1",
         |v| may_be_one(v, ControlWord::Exit, field::EXIT_CONTROLS);
-    "VMX-EXIT-SECONDARY-ALLOWED-1", ["ctl-exit-03"], [field::SECONDARY_EXIT_CONTROLS],
+    "VMX-EXIT-SECONDARY-ALLOWED-1", ["ctl-exit-03"], [field::SECONDARY_EXIT_CONTROLS, field::EXIT_CONTROLS],
         "every secondary VM-exit control must be 0 that the capability MSR does not allow to be 1",
         |v| when_settled(
             v.exit().map(|word| word.contains(ExitControls::ACTIVATE_SECONDARY_CONTROLS)),

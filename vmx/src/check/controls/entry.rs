@@ -116,7 +116,7 @@ pub(super) const EVENT: &[Rule] = rules! {
         "the vector of a privileged software exception is not checked",
         |_| Ok(Verdict::Holds);
     "VMX-ENTRY-EVENT-ERROR-CODE-FLAG", ["ctl-entry-11"],
-        [field::ENTRY_INTERRUPTION_INFORMATION, field::GUEST_CR0],
+        [field::ENTRY_INTERRUPTION_INFORMATION, field::GUEST_CR0, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "an error code must not be delivered with what is no hardware exception, nor to an unrestricted guest in real \
          mode; unless bit 56 of IA32_VMX_BASIC is 1, it must be with just the exceptions that have one",
         error_code_flag;
@@ -146,23 +146,27 @@ pub(super) const EVENT: &[Rule] = rules! {
                 when(v.basic().map(|basic| basic.nested_exception()), || Ok(!is_nested))
             },
         );
-    "VMX-ENTRY-EVENT-ERROR-CODE", ["ctl-entry-13"], [field::ENTRY_EXCEPTION_ERROR_CODE],
+    "VMX-ENTRY-EVENT-ERROR-CODE", ["ctl-entry-13"],
+        [field::ENTRY_EXCEPTION_ERROR_CODE, field::ENTRY_INTERRUPTION_INFORMATION],
         "bits 31:16 of the error code must be 0 if it is delivered",
         |v| when_settled(
             injected(v).map(|event| event.is_some_and(|event| event.deliver_error_code())),
             || must_be_zero(v, field::ENTRY_EXCEPTION_ERROR_CODE, 0xffff_0000),
         );
-    "VMX-ENTRY-EVENT-LENGTH-ZERO", ["ctl-entry-14", "ctl-entry-17"], [field::ENTRY_INSTRUCTION_LENGTH],
+    "VMX-ENTRY-EVENT-LENGTH-ZERO", ["ctl-entry-14", "ctl-entry-17"],
+        [field::ENTRY_INSTRUCTION_LENGTH, field::ENTRY_INTERRUPTION_INFORMATION],
         "the instruction length of an injected software event, SYSCALL or SYSENTER must not be 0 unless bit 30 of \
          IA32_VMX_MISC is 1",
         |v| when(
             has_length(v),
             || Ok(v.get(field::ENTRY_INSTRUCTION_LENGTH)? != 0 || v.misc()?.zero_length_injection()),
         );
-    "VMX-ENTRY-EVENT-LENGTH", ["ctl-entry-15", "ctl-entry-17"], [field::ENTRY_INSTRUCTION_LENGTH],
+    "VMX-ENTRY-EVENT-LENGTH", ["ctl-entry-15", "ctl-entry-17"],
+        [field::ENTRY_INSTRUCTION_LENGTH, field::ENTRY_INTERRUPTION_INFORMATION],
         "the instruction length of an injected software event, SYSCALL or SYSENTER must be at most 15",
         |v| when(has_length(v), || Ok(v.get(field::ENTRY_INSTRUCTION_LENGTH)? <= 15));
-    "VMX-ENTRY-EVENT-TO-ROOT", ["ctl-entry-24"], [field::ENTRY_INTERRUPTION_INFORMATION, field::EXECUTIVE_VMCS_POINTER],
+    "VMX-ENTRY-EVENT-TO-ROOT", ["ctl-entry-24"],
+        [field::ENTRY_INTERRUPTION_INFORMATION, field::EXECUTIVE_VMCS_POINTER, field::ENTRY_CONTROLS],
         "an entry that returns from system-management mode to VMX root operation must not inject an event whose type \
          is not 7 and whose vector is not 0",
         |v| when(v.returns_to_root(), || {

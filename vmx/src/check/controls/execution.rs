@@ -15,7 +15,7 @@ pub(super) const BITMAPS: &[Rule] = rules! {
         |v| must(v.get(field::CR3_TARGET_COUNT).and_then(|count| {
             Ok(count == 0 || count <= u32::from(v.misc()?.cr3_target_count()))
         }));
-    "VMX-CTL-IO-BITMAP-A", ["ctl-exec-10"], [field::IO_BITMAP_A],
+    "VMX-CTL-IO-BITMAP-A", ["ctl-exec-10"], [field::IO_BITMAP_A, field::PRIMARY_CONTROLS],
         "the address of I/O bitmap A must be a multiple of 4096 inside the physical-address width if I/O bitmaps are \
          used",
         |v| address(
@@ -24,7 +24,7 @@ pub(super) const BITMAPS: &[Rule] = rules! {
             field::IO_BITMAP_A,
             4096,
         );
-    "VMX-CTL-IO-BITMAP-B", ["ctl-exec-11"], [field::IO_BITMAP_B],
+    "VMX-CTL-IO-BITMAP-B", ["ctl-exec-11"], [field::IO_BITMAP_B, field::PRIMARY_CONTROLS],
         "the address of I/O bitmap B must be a multiple of 4096 inside the physical-address width if I/O bitmaps are \
          used",
         |v| address(
@@ -33,7 +33,7 @@ pub(super) const BITMAPS: &[Rule] = rules! {
             field::IO_BITMAP_B,
             4096,
         );
-    "VMX-CTL-MSR-BITMAPS", ["ctl-exec-12"], [field::MSR_BITMAPS],
+    "VMX-CTL-MSR-BITMAPS", ["ctl-exec-12"], [field::MSR_BITMAPS, field::PRIMARY_CONTROLS],
         "the address of the MSR bitmaps must be a multiple of 4096 inside the physical-address width if they are used",
         |v| address(
             v,
@@ -68,7 +68,7 @@ pub(super) const NMIS: &[Rule] = rules! {
 pub(super) const VPID: &[Rule] = rules! {
     class RuleClass::Controls;
     section EXECUTION;
-    "VMX-CTL-VPID", ["ctl-exec-27"], [field::VIRTUAL_PROCESSOR_ID],
+    "VMX-CTL-VPID", ["ctl-exec-27"], [field::VIRTUAL_PROCESSOR_ID, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the VPID must not be 0 if VPIDs are enabled",
         |v| when(
             v.secondary().map(|word| word.contains(SecondaryControls::ENABLE_VPID)),
@@ -80,7 +80,8 @@ pub(super) const VPID: &[Rule] = rules! {
 pub(super) const LATER: &[Rule] = rules! {
     class RuleClass::Controls;
     section EXECUTION;
-    "VMX-CTL-VMREAD-BITMAP", ["ctl-exec-41"], [field::VMREAD_BITMAP_ADDRESS],
+    "VMX-CTL-VMREAD-BITMAP", ["ctl-exec-41"],
+        [field::VMREAD_BITMAP_ADDRESS, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the address of the VMREAD bitmap must be a multiple of 4096 inside the physical-address width with VMCS \
          shadowing",
         |v| address(
@@ -89,7 +90,8 @@ pub(super) const LATER: &[Rule] = rules! {
             field::VMREAD_BITMAP_ADDRESS,
             4096,
         );
-    "VMX-CTL-VMWRITE-BITMAP", ["ctl-exec-42"], [field::VMWRITE_BITMAP_ADDRESS],
+    "VMX-CTL-VMWRITE-BITMAP", ["ctl-exec-42"],
+        [field::VMWRITE_BITMAP_ADDRESS, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the address of the VMWRITE bitmap must be a multiple of 4096 inside the physical-address width with VMCS \
          shadowing",
         |v| address(
@@ -98,7 +100,8 @@ pub(super) const LATER: &[Rule] = rules! {
             field::VMWRITE_BITMAP_ADDRESS,
             4096,
         );
-    "VMX-CTL-VE-INFORMATION", ["ctl-exec-43"], [field::VIRTUALIZATION_EXCEPTION_ADDRESS],
+    "VMX-CTL-VE-INFORMATION", ["ctl-exec-43"],
+        [field::VIRTUALIZATION_EXCEPTION_ADDRESS, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the address of the virtualization-exception information must be a multiple of 4096 inside the \
          physical-address width with EPT-violation #VE",
         |v| address(
@@ -117,7 +120,7 @@ pub(super) const LATER: &[Rule] = rules! {
             },
         );
     @provisional "VMX-CTL-PT-GUEST-PHYSICAL", ["ctl-exec-45"],
-        [field::SECONDARY_CONTROLS, field::ENTRY_CONTROLS, field::EXIT_CONTROLS],
+        [field::SECONDARY_CONTROLS, field::ENTRY_CONTROLS, field::EXIT_CONTROLS, field::PRIMARY_CONTROLS],
         "EPT, load IA32_RTIT_CTL at entries and clear IA32_RTIT_CTL at exits must be 1 if processor tracing uses \
          guest-physical addresses",
         |v| when(
@@ -128,13 +131,15 @@ pub(super) const LATER: &[Rule] = rules! {
                     && v.exit()?.contains(ExitControls::CLEAR_IA32_RTIT_CTL))
             },
         );
-    "VMX-CTL-TSC-MULTIPLIER", ["ctl-exec-44"], [field::TSC_MULTIPLIER],
+    "VMX-CTL-TSC-MULTIPLIER", ["ctl-exec-44"],
+        [field::TSC_MULTIPLIER, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the TSC multiplier must not be 0 if TSC scaling is used",
         |v| when(
             v.secondary().map(|word| word.contains(SecondaryControls::USE_TSC_SCALING)),
             || Ok(v.get(field::TSC_MULTIPLIER)? != 0),
         );
-    @provisional "VMX-CTL-PASID-LOW", ["ctl-exec-48"], [field::LOW_PASID_DIRECTORY_ADDRESS],
+    @provisional "VMX-CTL-PASID-LOW", ["ctl-exec-48"],
+        [field::LOW_PASID_DIRECTORY_ADDRESS, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the low PASID directory address must be a multiple of 4096 inside the physical-address width with PASID \
          translation",
         |v| address(
@@ -143,7 +148,8 @@ pub(super) const LATER: &[Rule] = rules! {
             field::LOW_PASID_DIRECTORY_ADDRESS,
             4096,
         );
-    @provisional "VMX-CTL-PASID-HIGH", ["ctl-exec-49"], [field::HIGH_PASID_DIRECTORY_ADDRESS],
+    @provisional "VMX-CTL-PASID-HIGH", ["ctl-exec-49"],
+        [field::HIGH_PASID_DIRECTORY_ADDRESS, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the high PASID directory address must be a multiple of 4096 inside the physical-address width with PASID \
          translation",
         |v| address(
@@ -158,7 +164,7 @@ pub(super) const LATER: &[Rule] = rules! {
 pub(super) const SEAM: &[Rule] = rules! {
     class RuleClass::Controls;
     section EXECUTION;
-    @provisional "VMX-CTL-SEAM-EPT", ["ctl-exec-63"], [field::SECONDARY_CONTROLS],
+    @provisional "VMX-CTL-SEAM-EPT", ["ctl-exec-63"], [field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "EPT must be enabled for an entry in SEAM",
         |v| when(Ok(v.entry.in_seam), || v.has_ept());
     "VMX-CTL-SEAM-SHARED-EPTP", ["ctl-exec-56"], [field::SHARED_EPT_POINTER],

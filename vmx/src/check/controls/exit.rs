@@ -10,7 +10,7 @@ use crate::field;
 pub(super) const RULES: &[Rule] = rules! {
     class RuleClass::Controls;
     section EXIT;
-    "VMX-EXIT-SAVE-TIMER", ["ctl-exit-04"], [field::EXIT_CONTROLS, field::PIN_CONTROLS],
+    "VMX-EXIT-SAVE-TIMER", ["ctl-exit-04"], [field::EXIT_CONTROLS, field::PIN_CONTROLS, field::ENTRY_CONTROLS],
         "activate preemption timer must be 1 if save preemption timer is",
         |v| when(
             v.exit()

@@ -38,19 +38,21 @@ pub(super) const RULES: &[Rule] = rules! {
     "VMX-GUEST-LINK-REVISION", ["guest-link-02"], [field::VMCS_LINK_POINTER],
         "the VMCS link pointer must refer to a region with the processor's VMCS revision identifier",
         |v| when(exists(v), || Ok(header(v)?.revision_identifier() == v.basic()?.revision()));
-    "VMX-GUEST-LINK-SHADOW", ["guest-link-03"], [field::VMCS_LINK_POINTER, field::SECONDARY_CONTROLS],
+    "VMX-GUEST-LINK-SHADOW", ["guest-link-03"],
+        [field::VMCS_LINK_POINTER, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS],
         "the VMCS link pointer must refer to a shadow VMCS just if VMCS shadowing is 1",
         |v| when(exists(v), || {
             Ok(header(v)?.shadow_vmcs_indicator() == v.secondary()?.contains(SecondaryControls::VMCS_SHADOWING))
         });
-    "VMX-GUEST-LINK-CURRENT", ["guest-link-04"], [field::VMCS_LINK_POINTER],
+    "VMX-GUEST-LINK-CURRENT", ["guest-link-04"], [field::VMCS_LINK_POINTER, field::ENTRY_CONTROLS],
         "the VMCS link pointer must not be the current-VMCS pointer, outside of system-management mode or if the \
          entry is to it",
         |v| when(both(exists(v), leaves_smm(v).map(|leaves| !leaves)), || {
             let current = v.entry.current_vmcs.ok_or(Missing::Fact("the current-VMCS pointer"))?;
             Ok(v.get(field::VMCS_LINK_POINTER)? != current)
         });
-    "VMX-GUEST-LINK-EXECUTIVE", ["guest-link-05"], [field::VMCS_LINK_POINTER, field::EXECUTIVE_VMCS_POINTER],
+    "VMX-GUEST-LINK-EXECUTIVE", ["guest-link-05"],
+        [field::VMCS_LINK_POINTER, field::EXECUTIVE_VMCS_POINTER, field::ENTRY_CONTROLS],
         "the VMCS link pointer must not be the executive-VMCS pointer if the entry returns from system-management mode",
         |v| when(both(exists(v), leaves_smm(v)), || {
             Ok(v.get(field::VMCS_LINK_POINTER)? != v.get(field::EXECUTIVE_VMCS_POINTER)?)

@@ -93,7 +93,7 @@ pub(super) const ACTIVITY: &[Rule] = rules! {
         "the activity state must not be wait-for-SIPI if the entry is to system-management mode",
         |v| when(enters_smm(v), || activity(v, ActivityState::WAIT_FOR_SIPI).map(|waits| !waits));
     "VMX-GUEST-ACTIVITY-SIPI-ROOT", ["guest-nonreg-23"],
-        [field::GUEST_ACTIVITY_STATE, field::EXECUTIVE_VMCS_POINTER],
+        [field::GUEST_ACTIVITY_STATE, field::EXECUTIVE_VMCS_POINTER, field::ENTRY_CONTROLS],
         "the activity state must not be wait-for-SIPI if the entry returns from system-management mode to VMX root \
          operation",
         |v| when(
@@ -211,7 +211,10 @@ pub(super) const PENDING_DEBUG: &[Rule] = rules! {
         "bits 10:4, 13, 15 and 63:17 of the pending debug exceptions must be 0",
         |v| must_be_zero(v, field::GUEST_PENDING_DEBUG_EXCEPTIONS, RESERVED);
     "VMX-GUEST-PENDING-BS-ONE", ["guest-nonreg-20"],
-        [field::GUEST_PENDING_DEBUG_EXCEPTIONS, field::GUEST_RFLAGS, field::GUEST_IA32_DEBUGCTL],
+        [
+            field::GUEST_PENDING_DEBUG_EXCEPTIONS, field::GUEST_RFLAGS, field::GUEST_IA32_DEBUGCTL,
+            field::GUEST_ACTIVITY_STATE, field::GUEST_INTERRUPTIBILITY_STATE,
+        ],
         "BS must be 1 if STI or MOV SS blocks interrupts or the activity state is HLT, and RFLAGS.TF is 1 and \
          IA32_DEBUGCTL.BTF 0",
         |v| when_settled(
@@ -219,7 +222,10 @@ pub(super) const PENDING_DEBUG: &[Rule] = rules! {
             || must_be(v, field::GUEST_PENDING_DEBUG_EXCEPTIONS, BS, BS),
         );
     "VMX-GUEST-PENDING-BS-ZERO", ["guest-nonreg-21"],
-        [field::GUEST_PENDING_DEBUG_EXCEPTIONS, field::GUEST_RFLAGS, field::GUEST_IA32_DEBUGCTL],
+        [
+            field::GUEST_PENDING_DEBUG_EXCEPTIONS, field::GUEST_RFLAGS, field::GUEST_IA32_DEBUGCTL,
+            field::GUEST_ACTIVITY_STATE, field::GUEST_INTERRUPTIBILITY_STATE,
+        ],
         "BS must be 0 if STI or MOV SS blocks interrupts or the activity state is HLT, and RFLAGS.TF is 0 or \
          IA32_DEBUGCTL.BTF 1",
         |v| when_settled(

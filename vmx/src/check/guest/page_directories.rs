@@ -43,14 +43,21 @@ pub(super) const RULES: &[Rule] = rules! {
     class RuleClass::GuestState(EntryFailureCause::PDPTE_LOADING);
     section PAGE_DIRECTORIES;
     "VMX-GUEST-PDPTE", ["guest-pdpte-01"],
-        [field::GUEST_PDPTE0, field::GUEST_PDPTE1, field::GUEST_PDPTE2, field::GUEST_PDPTE3],
+        [
+            field::GUEST_PDPTE0, field::GUEST_PDPTE1, field::GUEST_PDPTE2, field::GUEST_PDPTE3, field::GUEST_CR0,
+            field::GUEST_CR4, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS, field::ENTRY_CONTROLS,
+        ],
         "bits 2:1, 8:5 and those beyond the physical-address width of each PDPTE field that is present must be 0 with \
          PAE paging and EPT",
         |v| when(both(v.has_ept(), uses_pae(v)), || {
             let entries = [field::GUEST_PDPTE0, field::GUEST_PDPTE1, field::GUEST_PDPTE2, field::GUEST_PDPTE3];
             are_valid(v, entries.map(|entry| v.get(entry)))
         });
-    "VMX-GUEST-PDPTE-MEMORY", ["guest-pdpte-02"], [field::GUEST_CR3],
+    "VMX-GUEST-PDPTE-MEMORY", ["guest-pdpte-02"],
+        [
+            field::GUEST_CR3, field::GUEST_CR0, field::GUEST_CR4, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS,
+            field::ENTRY_CONTROLS,
+        ],
         "bits 2:1, 8:5 and those beyond the physical-address width of each PDPTE in memory that is present must be 0 \
          with PAE paging and without EPT",
         |v| when(both(v.has_ept().map(|ept| !ept), uses_pae(v)), || {

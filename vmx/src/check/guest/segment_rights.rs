@@ -47,7 +47,7 @@ fn fred(v: &View<'_>) -> Result<bool, Missing> {
     v.get(field::GUEST_CR4).map(|cr4| cr4.fred())
 }
 
-/// One rule for each register, with the register's fields.
+/// One rule for each register, with the register's fields. All depend on whether the guest is in virtual-8086 mode.
 macro_rules! family {
     (
         $suffix:literal, $before:literal, $after:literal, |$v:ident, $segment:ident| $test:expr;
@@ -56,7 +56,7 @@ macro_rules! family {
         rules! {
             class RuleClass::GuestState(EntryFailureCause::OTHER);
             section SEGMENTS;
-            $(concat!("VMX-GUEST-SEG-", $name, $suffix), [$row], [$(field::$field),+],
+            $(concat!("VMX-GUEST-SEG-", $name, $suffix), [$row], [$(field::$field,)+ field::GUEST_RFLAGS],
                 concat!($before, $name, $after),
                 |$v| {
                     let $segment = SegmentRegister::$register;
@@ -87,14 +87,15 @@ const fn is_data_type(segment_type: u8) -> bool {
 pub(super) const CODE_AND_STACK_TYPES: &[Rule] = rules! {
     class RuleClass::GuestState(EntryFailureCause::OTHER);
     section SEGMENTS;
-    "VMX-GUEST-SEG-CS-TYPE", ["guest-seg-30"], [field::GUEST_CS_ACCESS_RIGHTS, field::SECONDARY_CONTROLS],
+    "VMX-GUEST-SEG-CS-TYPE", ["guest-seg-30"],
+        [field::GUEST_CS_ACCESS_RIGHTS, field::SECONDARY_CONTROLS, field::PRIMARY_CONTROLS, field::GUEST_RFLAGS],
         "the type of CS must be 9, 11, 13 or 15, or 3 in an unrestricted guest",
         |v| when(not_virtual_8086(v), || Ok(match rights(v, SegmentRegister::Cs)?.segment_type() {
             9 | 11 | 13 | 15 => true,
             DATA_WRITABLE_ACCESSED => v.unrestricted()?,
             _ => false,
         }));
-    "VMX-GUEST-SEG-SS-TYPE", ["guest-seg-31"], [field::GUEST_SS_ACCESS_RIGHTS],
+    "VMX-GUEST-SEG-SS-TYPE", ["guest-seg-31"], [field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_RFLAGS],
         "the type of SS must be 3 or 7 if SS is usable",
         |v| when(
             counts(v, SegmentRegister::Ss),
@@ -139,7 +140,7 @@ fn code_and_stack(v: &View<'_>, is_type: fn(u8) -> bool, holds: fn(u8, u8) -> bo
 pub(super) const CODE_AND_STACK_PRIVILEGE: &[Rule] = rules! {
     class RuleClass::GuestState(EntryFailureCause::OTHER);
     section SEGMENTS;
-    "VMX-GUEST-SEG-CS-DPL-DATA", ["guest-seg-42"], [field::GUEST_CS_ACCESS_RIGHTS],
+    "VMX-GUEST-SEG-CS-DPL-DATA", ["guest-seg-42"], [field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_RFLAGS],
         "DPL of CS must be 0 if the type of CS is 3",
         |v| when_settled(
             both(
@@ -148,21 +149,26 @@ pub(super) const CODE_AND_STACK_PRIVILEGE: &[Rule] = rules! {
             ),
             || must_be_zero(v, field::GUEST_CS_ACCESS_RIGHTS, 3 << 5),
         );
-    "VMX-GUEST-SEG-CS-DPL", ["guest-seg-43"], [field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_SS_ACCESS_RIGHTS],
+    "VMX-GUEST-SEG-CS-DPL", ["guest-seg-43"],
+        [field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_RFLAGS],
         "DPL of CS must equal DPL of SS if the type of CS is 9 or 11",
         |v| code_and_stack(v, |code| matches!(code, 9 | 11), |cs, ss| cs == ss);
     "VMX-GUEST-SEG-CS-DPL-CONFORMING", ["guest-seg-44"],
-        [field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_SS_ACCESS_RIGHTS],
+        [field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_RFLAGS],
         "DPL of CS must not exceed DPL of SS if the type of CS is 13 or 15",
         |v| code_and_stack(v, |code| matches!(code, 13 | 15), |cs, ss| cs <= ss);
-    "VMX-GUEST-SEG-SS-DPL-RPL", ["guest-seg-45"], [field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_SS_SELECTOR],
+    "VMX-GUEST-SEG-SS-DPL-RPL", ["guest-seg-45"],
+        [
+            field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_SS_SELECTOR, field::GUEST_RFLAGS, field::SECONDARY_CONTROLS,
+            field::PRIMARY_CONTROLS,
+        ],
         "DPL of SS must equal RPL of SS in a guest that is not unrestricted",
         |v| when(
             not_virtual_8086(v).and_then(|counts| Ok(counts && !v.unrestricted()?)),
             || Ok(rights(v, SegmentRegister::Ss)?.dpl() == rpl(v, SegmentRegister::Ss)?),
         );
     "VMX-GUEST-SEG-SS-DPL", ["guest-seg-46"],
-        [field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_CR0],
+        [field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_CR0, field::GUEST_RFLAGS],
         "DPL of SS must be 0 if the type of CS is 3 or CR0.PE is 0",
         |v| when_settled(
             both(not_virtual_8086(v), rights(v, SegmentRegister::Cs).and_then(|cs| {
@@ -170,7 +176,7 @@ pub(super) const CODE_AND_STACK_PRIVILEGE: &[Rule] = rules! {
             })),
             || must_be_zero(v, field::GUEST_SS_ACCESS_RIGHTS, 3 << 5),
         );
-    "VMX-GUEST-SEG-SS-FRED", ["guest-seg-47"], [field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_CR4],
+    "VMX-GUEST-SEG-SS-FRED", ["guest-seg-47"], [field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_CR4, field::GUEST_RFLAGS],
         "DPL of SS must be 0 or 3 if CR4.FRED is 1",
         |v| when(
             both(not_virtual_8086(v), fred(v)),
@@ -184,7 +190,7 @@ pub(super) const CODE_AND_STACK_PRIVILEGE: &[Rule] = rules! {
             || must_be_zero(v, field::GUEST_RFLAGS, 3 << 12),
         );
     "VMX-GUEST-SEG-SS-FRED-SUPERVISOR", ["guest-seg-49"],
-        [field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_CR4],
+        [field::GUEST_CS_ACCESS_RIGHTS, field::GUEST_SS_ACCESS_RIGHTS, field::GUEST_CR4, field::GUEST_RFLAGS],
         "L of CS must be 1 if DPL of SS is 0 and CR4.FRED is 1",
         |v| when(
             both(not_virtual_8086(v), both(fred(v), rights(v, SegmentRegister::Ss).map(|ss| ss.dpl() == 0))),
@@ -202,10 +208,10 @@ pub(super) const DATA_PRIVILEGE: &[Rule] = family! {
         }),
         || Ok(rights(v, segment)?.dpl() >= rpl(v, segment)?),
     );
-    "DS" "guest-seg-50" Ds [GUEST_DS_ACCESS_RIGHTS, GUEST_DS_SELECTOR];
-    "ES" "guest-seg-51" Es [GUEST_ES_ACCESS_RIGHTS, GUEST_ES_SELECTOR];
-    "FS" "guest-seg-52" Fs [GUEST_FS_ACCESS_RIGHTS, GUEST_FS_SELECTOR];
-    "GS" "guest-seg-53" Gs [GUEST_GS_ACCESS_RIGHTS, GUEST_GS_SELECTOR];
+    "DS" "guest-seg-50" Ds [GUEST_DS_ACCESS_RIGHTS, GUEST_DS_SELECTOR, SECONDARY_CONTROLS, PRIMARY_CONTROLS];
+    "ES" "guest-seg-51" Es [GUEST_ES_ACCESS_RIGHTS, GUEST_ES_SELECTOR, SECONDARY_CONTROLS, PRIMARY_CONTROLS];
+    "FS" "guest-seg-52" Fs [GUEST_FS_ACCESS_RIGHTS, GUEST_FS_SELECTOR, SECONDARY_CONTROLS, PRIMARY_CONTROLS];
+    "GS" "guest-seg-53" Gs [GUEST_GS_ACCESS_RIGHTS, GUEST_GS_SELECTOR, SECONDARY_CONTROLS, PRIMARY_CONTROLS];
 };
 
 /// P.
@@ -236,7 +242,7 @@ pub(super) const RESERVED_BITS: &[Rule] = family! {
 pub(super) const DEFAULT_SIZE: &[Rule] = rules! {
     class RuleClass::GuestState(EntryFailureCause::OTHER);
     section SEGMENTS;
-    "VMX-GUEST-SEG-CS-D", ["guest-seg-66"], [field::GUEST_CS_ACCESS_RIGHTS, field::ENTRY_CONTROLS],
+    "VMX-GUEST-SEG-CS-D", ["guest-seg-66"], [field::GUEST_CS_ACCESS_RIGHTS, field::ENTRY_CONTROLS, field::GUEST_RFLAGS],
         "D/B of CS must be 0 if L of CS is 1 and the guest is in IA-32e mode",
         |v| when_settled(
             both(

@@ -50,7 +50,11 @@ pub(super) const SELECTORS: &[Rule] = rules! {
             is_usable(v, SegmentRegister::Ldtr),
             || must_be_zero(v, field::GUEST_LDTR_SELECTOR, TABLE_INDICATOR),
         );
-    "VMX-GUEST-SEG-SS-SELECTOR", ["guest-seg-03"], [field::GUEST_SS_SELECTOR, field::GUEST_CS_SELECTOR],
+    "VMX-GUEST-SEG-SS-SELECTOR", ["guest-seg-03"],
+        [
+            field::GUEST_SS_SELECTOR, field::GUEST_CS_SELECTOR, field::GUEST_RFLAGS, field::SECONDARY_CONTROLS,
+            field::PRIMARY_CONTROLS,
+        ],
         "RPL of SS must equal RPL of CS, but for a guest that is unrestricted or in virtual-8086 mode",
         |v| when(
             is_virtual_8086(v).and_then(|virtual_8086| Ok(!virtual_8086 && !v.unrestricted()?)),
@@ -68,7 +72,8 @@ macro_rules! bases {
         rules! {
             class RuleClass::GuestState(EntryFailureCause::OTHER);
             section SEGMENTS;
-            $(concat!("VMX-GUEST-SEG-", $v_name, "-V86-BASE"), [$v_row], [field::$v_base, field::$v_selector],
+            $(concat!("VMX-GUEST-SEG-", $v_name, "-V86-BASE"), [$v_row],
+                [field::$v_base, field::$v_selector, field::GUEST_RFLAGS],
                 concat!("the base of ", $v_name, " must be 16 times its selector in virtual-8086 mode"),
                 |v| when_settled(is_virtual_8086(v), || {
                     must_be(v, field::$v_base, u64::MAX, u64::from(v.get(field::$v_selector)?) << 4)
@@ -123,7 +128,7 @@ macro_rules! limits {
         rules! {
             class RuleClass::GuestState(EntryFailureCause::OTHER);
             section SEGMENTS;
-            $(concat!("VMX-GUEST-SEG-", $name, "-V86-LIMIT"), [$row], [field::$limit],
+            $(concat!("VMX-GUEST-SEG-", $name, "-V86-LIMIT"), [$row], [field::$limit, field::GUEST_RFLAGS],
                 concat!("the limit of ", $name, " must be FFFFH in virtual-8086 mode"),
                 |v| when_settled(is_virtual_8086(v), || must_be(v, field::$limit, 0xffff_ffff, 0xffff));)*
         }

@@ -53,7 +53,8 @@ pub(super) const RIP_AND_RFLAGS: &[Rule] = rules! {
             is_64_bit(v).map(|is_64_bit| !is_64_bit),
             || must_be_zero(v, field::GUEST_RIP, !0xffff_ffff),
         );
-    "VMX-GUEST-RIP-64", ["guest-rip-rflags-02"], [field::GUEST_RIP],
+    "VMX-GUEST-RIP-64", ["guest-rip-rflags-02"],
+        [field::GUEST_RIP, field::GUEST_CS_ACCESS_RIGHTS, field::ENTRY_CONTROLS],
         "bits of RIP from the width of linear addresses on must be alike if the guest executes 64-bit code",
         |v| when(is_64_bit(v), || v.has_equal_high_bits(v.get(field::GUEST_RIP)?));
     "VMX-GUEST-RFLAGS-RESERVED", ["guest-rip-rflags-03"], [field::GUEST_RFLAGS],
@@ -75,10 +76,10 @@ pub(super) const RIP_AND_RFLAGS: &[Rule] = rules! {
             injects(v, EventType::EXTERNAL_INTERRUPT),
             || must_be(v, field::GUEST_RFLAGS, 1 << 9, 1 << 9),
         );
-    "VMX-GUEST-SSP-ADDRESS", ["guest-rip-rflags-07", "guest-cr-msr-30"], [field::GUEST_SSP],
+    "VMX-GUEST-SSP-ADDRESS", ["guest-rip-rflags-07", "guest-cr-msr-30"], [field::GUEST_SSP, field::ENTRY_CONTROLS],
         "bits of SSP from the width of linear addresses on must be alike if the entry loads CET state",
         |v| when(loads_cet(v), || v.has_equal_high_bits(v.get(field::GUEST_SSP)?));
-    "VMX-GUEST-SSP-ALIGNMENT", ["guest-cr-msr-31"], [field::GUEST_SSP],
+    "VMX-GUEST-SSP-ALIGNMENT", ["guest-cr-msr-31"], [field::GUEST_SSP, field::ENTRY_CONTROLS],
         "bits 1:0 of SSP must be 0 if the entry loads CET state",
         |v| when_settled(loads_cet(v), || must_be_zero(v, field::GUEST_SSP, 3));
 };

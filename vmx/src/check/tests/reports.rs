@@ -18,9 +18,9 @@ fn a_violation_says_what_where_and_how_to_correct_it() {
     state.put(field::GUEST_CS_ACCESS_RIGHTS, 0xa093);
     state.put(field::GUEST_GDTR_LIMIT, 0x1_0007);
     let text = state.with_report(|report| report.to_string());
-    let cs = "VMX-GUEST-SEG-CS-TYPE: GUEST_CS_ACCESS_RIGHTS = 0x0000a093, SECONDARY_CONTROLS = 0x00000002: the type \
-              of CS must be 9, 11, 13 or 15, or 3 in an unrestricted guest (SDM vol. 3, section 29.3.1.2, \"Checks on \
-              Guest Segment Registers\")\n";
+    let cs = "VMX-GUEST-SEG-CS-TYPE: GUEST_CS_ACCESS_RIGHTS = 0x0000a093, SECONDARY_CONTROLS = 0x00000002, \
+              PRIMARY_CONTROLS = 0x84006172, GUEST_RFLAGS = 0x0000000000000002: the type of CS must be 9, 11, 13 or 15, \
+              or 3 in an unrestricted guest (SDM vol. 3, section 29.3.1.2, \"Checks on Guest Segment Registers\")\n";
     let gdtr = "VMX-GUEST-GDTR-LIMIT: GUEST_GDTR_LIMIT = 0x00010007: bits 31:16 of the limit of GDTR must be 0; valid: \
                 GUEST_GDTR_LIMIT = 0x00000007 (SDM vol. 3, section 29.3.1.3, \"Checks on Guest Descriptor-Table \
                 Registers\")\n";
