@@ -69,9 +69,21 @@ pub(crate) struct Arguments {
     /// The number of the first state
     #[arg(long, value_name = "F", default_value_t = 0)]
     first: u64,
+    /// How many emulators run at a time
+    #[arg(long, value_name = "W", default_value_t = WORKERS, value_parser = clap::value_parser!(u8).range(1..=8))]
+    workers: u8,
     /// Prints one object
     #[arg(long)]
     json: bool,
+}
+
+/// Which states are tried.
+#[derive(Debug, Clone, Copy)]
+struct States {
+    seed: u64,
+    /// The number of the first.
+    first: u64,
+    cases: u64,
 }
 
 /// Runs the comparison. Fails where something is left that no row explains.
@@ -83,7 +95,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let elf = built.into_iter().next().flatten().context("the image was not built")?;
     let folder = workspace.lock_folder()?;
     let image = Image::convert(&elf, IMAGE, Profile::Release, folder.path())?;
-    let summary = compare(&image, &machine, arguments.seed, arguments.first, arguments.cases)?;
+    let Arguments { seed, first, cases, workers, .. } = *arguments;
+    let summary = compare(&image, &machine, States { seed, first, cases }, workers)?;
     if arguments.json {
         output::line(summary.json());
     } else {
@@ -114,14 +127,15 @@ fn choose(arguments: &Arguments) -> anyhow::Result<Machine> {
     Ok(machine)
 }
 
-/// Tries `cases` states from `first` on, in pieces, some at a time.
-pub(crate) fn compare(image: &Image, machine: &Machine, seed: u64, first: u64, cases: u64) -> anyhow::Result<Summary> {
+/// Tries `states` in pieces, as many at a time as there are workers.
+fn compare(image: &Image, machine: &Machine, states: States, workers: u8) -> anyhow::Result<Summary> {
+    let States { seed, first, cases } = states;
     let messages = Messages::of(machine);
     let began = Instant::now();
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let is_over = AtomicBool::new(false);
     let summary = Mutex::new(Summary::new(machine));
-    let piece = CHUNK.min(cases.div_ceil(u64::from(WORKERS))).max(1);
+    let piece = CHUNK.min(cases.div_ceil(u64::from(workers))).max(1);
     let work = |worker: u8| -> anyhow::Result<()> {
         while !is_over.load(Ordering::Relaxed) {
             let start = next.fetch_add(1, Ordering::Relaxed).saturating_mul(piece);
@@ -146,7 +160,7 @@ pub(crate) fn compare(image: &Image, machine: &Machine, seed: u64, first: u64, c
     };
     thread::scope(|scope| {
         let work = &work;
-        let workers: Vec<_> = (0..WORKERS).map(|worker| scope.spawn(move || work(worker))).collect();
+        let workers: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
     })?;
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +175,8 @@ pub(crate) fn test<'a>(machines: impl Iterator<Item = &'a Machine>, images: &[Im
     for machine in machines.filter(|machine| TESTED.contains(&machine.cpu.as_str())) {
         logs_reasons |= !Messages::of(machine).rows().is_empty();
         let summary = image.context("the image was not built");
-        tally.add(match summary.and_then(|image| compare(image, machine, TESTED_SEED, 0, TESTED_CASES)) {
+        let states = States { seed: TESTED_SEED, first: 0, cases: TESTED_CASES };
+        tally.add(match summary.and_then(|image| compare(image, machine, states, WORKERS)) {
             Ok(summary) if summary.is_explained() => {
                 output::line(format_args!("pass  {}", summary.line()));
                 Ok(())

@@ -16,7 +16,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use x86_virt::vmx::check::{
-    Entry, InstructionFailure, Numbers, Prediction, RULES, Report, RuleClass, Violation, check_entry,
+    Entry, InstructionFailure, Numbers, Prediction, RULES, Report, RuleClass, RuleSet, check_entry,
 };
 use x86_virt::vmx::field;
 use x86_virt::vmx::{BasicExitReason, Capabilities, VmFail, VmcsRead as _, VmxVcpu};
@@ -57,7 +57,7 @@ pub(crate) fn agrees_with_the_processor(bench: &Bench) -> Outcome {
             }
             compare(&mut trial, &plan, (number, count), &mut tally, &mut departures)?;
         }
-        directed::instructions(&mut trial, &plan)
+        directed::instructions(&mut trial, &plan, &mut tally.log)
     })?;
     tally.print::<Try<'_, '_, '_>>(bench.processor, &plan, &departures);
     ensure_eq!(tally.unexplained.len(), 0, "disagreements with the processor (seed {})", plan.seed);
@@ -71,6 +71,8 @@ struct Try<'v, 'r, 's> {
     layout: Layout,
     host: Host,
     slots: Vec<Slot>,
+    /// The rules of which each slot decides.
+    dependents: Vec<RuleSet>,
     base: Base,
     /// What the fields hold in the first state.
     initial: Vec<u64>,
@@ -82,8 +84,8 @@ struct Try<'v, 'r, 's> {
     eptp: u64,
     /// Whether states are run without the guard, too.
     may_run: bool,
-    /// Whether the checker is asked for its prediction, too.
-    asks_again: bool,
+    /// Whether all rules are checked, and not only those that depend on what was changed.
+    checks_all: bool,
     has_rtm: bool,
     has_sgx: bool,
 }
@@ -96,6 +98,7 @@ impl<'v, 'r, 's> Try<'v, 'r, 's> {
         layout.fill(&capabilities);
         let host = Host::prepare(vcpu)?;
         let eptp = vcpu.vmcs().read(field::EPT_POINTER)?.into_bits();
+        let dependents = slots.iter().map(Slot::dependents).collect();
         let initial = slots.iter().map(|slot| slot.get(vcpu)).collect::<Outcome<Vec<_>>>()?;
         let state = State::new(&slots, &capabilities);
         Ok(Self {
@@ -104,13 +107,14 @@ impl<'v, 'r, 's> Try<'v, 'r, 's> {
             layout,
             host,
             slots,
+            dependents,
             base: Base::FIRST,
             valid: initial.clone(),
             initial,
             state,
             eptp,
             may_run: false,
-            asks_again: true,
+            checks_all: true,
             has_rtm: features.as_ref().is_some_and(|features| features.has_rtm()),
             has_sgx: features.as_ref().is_some_and(|features| features.has_sgx()),
         })
@@ -118,7 +122,6 @@ impl<'v, 'r, 's> Try<'v, 'r, 's> {
 
     /// Goes over to another valid state, and makes sure that it is one.
     fn start(&mut self, base: Base) -> Outcome {
-        self.asks_again = true;
         for (slot, value) in self.slots.iter().zip(&self.initial) {
             slot.set(self.vcpu, *value)?;
         }
@@ -126,9 +129,9 @@ impl<'v, 'r, 's> Try<'v, 'r, 's> {
         self.base = base;
         self.valid = self.slots.iter().map(|slot| slot.get(self.vcpu)).collect::<Outcome<Vec<_>>>()?;
         self.state.take(&self.valid);
-        let (_, predicted) = self.ask();
+        let violated = self.ask_all()?;
         let guard = Happening::msr_loading(GUARD);
-        ensure_eq!(predicted, Happenings::one(guard), "what the checker says of {base:?}: {}", self.report());
+        ensure_eq!(violated, [(guard_rule(), guard)], "what the checker says of {base:?}: {}", self.report());
         let did = self.host.enter(self.vcpu)?;
         ensure_eq!(happening(self.vcpu, did)?, guard, "what the processor does with {base:?}");
         if self.can_run() {
@@ -152,20 +155,41 @@ impl<'v, 'r, 's> Try<'v, 'r, 's> {
         check_entry(self.vcpu.vmcs(), &self.capabilities, self.entry())
     }
 
-    /// The rules that are broken, with what then happens, and what the checker predicts.
-    fn ask(&self) -> (Vec<(usize, Happening)>, Happenings) {
-        let report = self.report();
-        let mut place = 0;
-        let mut violated = Vec::new();
-        for violation in report.violations() {
-            let rules = RULES.get(place..).unwrap_or_default();
-            place += rules.iter().position(|rule| rule == violation.rule()).unwrap_or(rules.len());
-            violated.push((place, happening_of(&violation)));
+    /// Those of `rules` that are broken, with what then happens.
+    fn ask(&self, rules: RuleSet) -> Vec<(usize, Happening)> {
+        let report = self.report().only(rules);
+        let happening = |place: usize| match RULES.get(place).map(|rule| (rule, rule.class)) {
+            Some((rule, RuleClass::MsrLoading)) => {
+                let item = report.only([rule].into_iter().collect()).violations().next().and_then(|one| one.item());
+                Happening::msr_loading(item.unwrap_or_default().into())
+            }
+            Some((_, class)) => of_class(class),
+            None => Happening::OTHER,
+        };
+        report.violated().indices().map(|place| (place, happening(place))).collect()
+    }
+
+    /// The same for all rules, and the prediction with it.
+    fn ask_all(&self) -> Outcome<Vec<(usize, Happening)>> {
+        let violated = self.ask(RuleSet::ALL);
+        ensure_eq!(happenings(self.report().prediction()), first(&violated), "prediction for {violated:?}");
+        Ok(violated)
+    }
+
+    /// The rules that are broken after `edits` to the valid state, and what happens to each: of those on which the edits have an
+    /// influence all that are broken, of the others what is broken in the valid state, which is the guard alone.
+    fn violated(&self, edits: &[Edit]) -> Outcome<Vec<(usize, Happening)>> {
+        let mut rules = RuleSet::NONE;
+        let dependents = edits.iter().filter_map(|edit| self.dependents.get(edit.field));
+        dependents.for_each(|more| rules = rules.union(*more));
+        let mut violated = self.ask(rules);
+        if !rules.has(guard_rule()) {
+            violated.push((guard_rule(), Happening::msr_loading(GUARD)));
         }
-        // The prediction follows from the violations: asking for it, which evaluates all rules once more, is for some states.
-        let first = violated.iter().fold(Happenings::NONE, |all, (_, happening)| all.with(*happening)).first();
-        let predicted = if self.asks_again { happenings(report.prediction()) } else { first };
-        (violated, predicted)
+        if self.checks_all {
+            ensure_eq!(&self.ask_all()?, &violated, "all rules, and those on which {edits:x?} have an influence");
+        }
+        Ok(violated)
     }
 
     /// Whether the state ends by itself once it is entered: nothing can be executed, and what waits has a timer.
@@ -189,12 +213,8 @@ impl<'v, 'r, 's> Try<'v, 'r, 's> {
     fn run(&mut self) -> Outcome<Happening> {
         let count = field::ENTRY_MSR_LOAD_COUNT.encoding();
         enter::write(self.vcpu, count, 0)?;
-        let (violated, predicted) = self.ask();
-        ensure_eq!(
-            predicted,
-            Happenings::one(Happening::ENTERS),
-            "what the checker says without the guard: {violated:?}"
-        );
+        let violated = if self.checks_all { self.ask_all()? } else { self.ask(RuleSet::about(count)) };
+        ensure_eq!(violated, [], "what the checker says without the guard");
         let did = self.host.enter(self.vcpu)?;
         let did = happening(self.vcpu, did)?;
         for (slot, value) in self.slots.iter().zip(&self.valid) {
@@ -226,13 +246,28 @@ fn happening(vcpu: &Vcpu<'_, '_>, entered: Entered) -> Outcome<Happening> {
     })
 }
 
-/// What happens to an entry that breaks a rule and no other.
-fn happening_of(violation: &Violation<'_>) -> Happening {
-    match violation.class() {
-        RuleClass::MsrLoading => Happening::msr_loading(violation.item().unwrap_or_default().into()),
-        class => of_class(class),
-    }
+/// What happens to an entry that breaks these rules.
+fn first(violated: &[(usize, Happening)]) -> Happenings {
+    violated.iter().fold(Happenings::NONE, |all, (_, happening)| all.with(*happening)).first()
 }
+
+/// The rule that the guard breaks: no processor loads IA32_FS_BASE.
+fn guard_rule() -> usize {
+    const RULE: usize = {
+        let (mut rules, mut place) = (RULES, 0);
+        while let [rule, rest @ ..] = rules {
+            if let b"VMX-MSR-LOAD-BASE" = rule.id.as_bytes() {
+                break;
+            }
+            (rules, place) = (rest, place + 1);
+        }
+        place
+    };
+    RULE
+}
+
+/// Every so many states all rules are checked.
+const ALL_RULES: u64 = 64;
 
 fn of_class(class: RuleClass) -> Happening {
     match class {
@@ -298,8 +333,9 @@ impl Trial for Try<'_, '_, '_> {
 
     fn begin(&mut self, number: u64) {
         // By the number alone, and not by what chose the valid state.
-        self.asks_again = number.is_multiple_of(8);
-        self.may_run = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 1;
+        let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.checks_all = (number >> 32).is_multiple_of(ALL_RULES);
+        self.may_run = number >> 63 == 1;
     }
 
     fn answer(&mut self, edits: &[Edit], departures: &mut Departures<State>) -> Outcome<Option<Answer>> {
@@ -314,7 +350,8 @@ impl Trial for Try<'_, '_, '_> {
         let answer = if departures.stops(&self.state) {
             None
         } else {
-            let (mut violated, mut predicted) = self.ask();
+            let mut violated = self.violated(edits)?;
+            let mut predicted = first(&violated);
             let mut here = departures.expect(violated.iter().copied(), &self.state);
             let guard = self.layout.guard(self.state.get(field::ENTRY_MSR_LOAD_ADDRESS));
             let is_guarded = violated.last().is_some_and(|(_, happening)| *happening == guard)

@@ -7,6 +7,7 @@
 
 mod departure;
 mod happening;
+mod log;
 mod plan;
 mod random;
 mod tally;
@@ -19,6 +20,7 @@ use machine::println;
 
 pub(crate) use departure::{Departures, Row, Stop, extends, extends_to, skips};
 pub(crate) use happening::{Happening, Happenings};
+pub(crate) use log::Log;
 pub(crate) use plan::Plan;
 pub(crate) use random::Random;
 pub(crate) use tally::Tally;
@@ -136,7 +138,10 @@ pub(crate) fn case<T: Trial>(
     let Some(answer) = trial.answer(&edits, departures)? else { return Ok(()) };
     tally.add(&answer);
     if plan.log && !answer.has_passed {
-        log(number, &answer, departures);
+        tally.log.add(number, &answer, departures.extended());
+        if plan.subsets {
+            tally.log.print();
+        }
     }
     match judge(trial, &edits, &answer, departures)? {
         Comparison::Agree => tally.agree += 1,
@@ -173,20 +178,6 @@ fn subsets(edits: &[Edit]) -> Vec<Vec<Edit>> {
         .collect();
     subsets.sort_by_key(Vec::len);
     subsets
-}
-
-/// Tells of a state that was refused: its number, the time after it, how long it took, and the numbers of the rules that it
-/// breaks; those with `+` are refused here beyond the manual.
-fn log<V>(number: u64, answer: &Answer, departures: &Departures<V>) {
-    let (time, took) = answer.time;
-    let mut line = format!("refused {number} {time} {took}");
-    for rule in &answer.violated {
-        line.push_str(&format!(" {rule}"));
-    }
-    for rule in departures.extended() {
-        line.push_str(&format!(" +{rule}"));
-    }
-    println!("{line}");
 }
 
 fn judge<T: Trial>(

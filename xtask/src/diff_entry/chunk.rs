@@ -75,7 +75,7 @@ impl Chunk<'_> {
         let mut refused = Vec::new();
         for line in &lines {
             if let Some(rest) = line.strip_prefix("refused ") {
-                refused.push(Refused::parse(rest).with_context(|| format!("cannot read {line}"))?);
+                refused.extend(Refused::parse_all(rest).with_context(|| format!("cannot read {line}"))?);
             } else if let Some(rest) = line.strip_prefix("differ ") {
                 part.read(rest);
             }
@@ -138,8 +138,10 @@ impl Chunk<'_> {
             if let Some(text) = line.strip_prefix("differ case=") {
                 state = text.split_once(' ').map(|(_, text)| text.to_owned());
             } else if let Some(rest) = line.strip_prefix("refused ") {
-                refused.extend(Refused::parse(rest));
-                states.push(state.clone().unwrap_or_default());
+                for one in Refused::parse_all(rest).with_context(|| format!("cannot read {line}"))? {
+                    refused.push(one);
+                    states.push(state.clone().unwrap_or_default());
+                }
             }
         }
         let log = File::open(folder.join(bochs::LOG_FILE)).context("cannot read the log of Bochs")?;
@@ -211,14 +213,20 @@ fn compare(
 }
 
 impl Refused {
-    /// `NUMBER TIME DURATION RULE RULE +RULE`.
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split_whitespace();
-        let mut number = || words.next()?.parse::<u64>().ok();
-        let (state, after, took) = (number()?, number()?, number()?);
-        let rules = words
-            .map(|word| RULES.get(word.trim_start_matches('+').parse::<usize>().ok()?).map(|rule| rule.id))
-            .collect::<Option<_>>()?;
+    /// The states of a line: see `tests/emulated/src/differential/log.rs`.
+    fn parse_all(line: &str) -> Option<Vec<Self>> {
+        let mut last = (0, 0);
+        line.split_whitespace().map(|text| Self::parse(text, &mut last)).collect()
+    }
+
+    /// `NUMBER,TIME,DURATION,RULE,RULE,+RULE`, the first two beyond `last`, which they become.
+    fn parse(text: &str, last: &mut (u64, u64)) -> Option<Self> {
+        let mut words = text.split(',');
+        let mut number = || u64::from_str_radix(words.next()?, 16).ok();
+        let (state, after, took) = (number()?.checked_add(last.0)?, number()?.checked_add(last.1)?, number()?);
+        let place = |word: &str| usize::from_str_radix(word.trim_start_matches('+'), 16).ok();
+        let rules = words.map(|word| RULES.get(place(word)?).map(|rule| rule.id)).collect::<Option<_>>()?;
+        *last = (state, after);
         Some(Self { number: state, time: (after.saturating_sub(took), after), rules })
     }
 
@@ -285,5 +293,21 @@ fn merge<K: Ord>(all: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
     for (key, count) in more {
         let sum = all.entry(key).or_default();
         *sum = sum.saturating_add(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RULES, Refused};
+
+    #[test]
+    fn states_of_a_line_are_counted_on() {
+        let all = Refused::parse_all("1f,100,10,2,+a 20,5,3,0").unwrap();
+        let numbers: Vec<_> = all.iter().map(|one| (one.number, one.time)).collect();
+        assert_eq!(numbers, [(0x1f, (0xf0, 0x100)), (0x3f, (0x102, 0x105))]);
+        assert_eq!(all.first().map(|one| one.rules.clone()), Some(vec![RULES[2].id, RULES[10].id]));
+        for wrong in ["1,2", "1,2,3,ffff", "1,2,3,x", "g,2,3"] {
+            assert!(Refused::parse_all(wrong).is_none(), "{wrong}");
+        }
     }
 }

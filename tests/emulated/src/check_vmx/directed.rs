@@ -2,13 +2,12 @@
 
 use alloc::vec::Vec;
 
-use machine::println;
 use x86_virt::vmx::check::{EntryInstruction, Prediction, RULES, check_entry};
 
 use crate::check_vmx::departure::State;
 use crate::check_vmx::enter::{Entered, Instruction};
 use crate::check_vmx::{Try, happenings, now};
-use crate::differential::{Departures, Edit, Happening, Happenings, Plan, Tally, Trial as _, case};
+use crate::differential::{Answer, Departures, Edit, Happening, Happenings, Log, Plan, Tally, Trial as _, case};
 use crate::harness::{Outcome, ensure_eq, fail};
 
 /// The number of the first of them.
@@ -292,15 +291,22 @@ fn edits(trial: &Try<'_, '_, '_>, text: &str) -> Outcome<Option<Vec<Edit>>> {
 }
 
 /// Tries what VMLAUNCH and VMRESUME look at before the VMCS, with the valid state, which must have been entered.
-pub(super) fn instructions(trial: &mut Try<'_, '_, '_>, plan: &Plan) -> Outcome {
+pub(super) fn instructions(trial: &mut Try<'_, '_, '_>, plan: &Plan, log: &mut Log) -> Outcome {
     let launched = Some(true);
-    expect(trial, plan, "VMX-INSN-VMLAUNCH", Way::Launch, launched, Happening::error(4))?;
-    expect(trial, plan, "VMX-INSN-MOV-SS", Way::AfterMovSs, launched, Happening::error(26))?;
+    let mut expect = |trial: &mut Try<'_, '_, '_>, id, way, is_launched, happening| {
+        let answer = expect(trial, id, way, is_launched, happening)?;
+        if plan.log {
+            log.add(FIRST - 1, &answer, core::iter::empty());
+        }
+        Ok(())
+    };
+    expect(trial, "VMX-INSN-VMLAUNCH", Way::Launch, launched, Happening::error(4))?;
+    expect(trial, "VMX-INSN-MOV-SS", Way::AfterMovSs, launched, Happening::error(26))?;
     let pointer = trial.vcpu.vmcs().current_pointer();
     trial.host.clear(pointer);
-    expect(trial, plan, "VMX-INSN-CURRENT-VMCS", Way::WithoutVmcs, None, Happening::OTHER)?;
+    expect(trial, "VMX-INSN-CURRENT-VMCS", Way::WithoutVmcs, None, Happening::OTHER)?;
     trial.host.load(pointer);
-    expect(trial, plan, "VMX-INSN-VMRESUME", Way::Resume, Some(false), Happening::error(5))
+    expect(trial, "VMX-INSN-VMRESUME", Way::Resume, Some(false), Happening::error(5))
 }
 
 /// How the instruction is executed.
@@ -314,12 +320,11 @@ enum Way {
 
 fn expect(
     trial: &mut Try<'_, '_, '_>,
-    plan: &Plan,
     id: &str,
     way: Way,
     is_launched: Option<bool>,
     happening: Happening,
-) -> Outcome {
+) -> Outcome<Answer> {
     let Some(rule) = RULES.iter().position(|rule| rule.id == id) else { fail!("no rule {id}") };
     let predicted = {
         let mut entry = trial.entry();
@@ -347,8 +352,7 @@ fn expect(
     if entered != Entered::FailInvalid {
         ensure_eq!(happenings(predicted), Happenings::one(did), "what the checker says for {id}");
     }
-    if plan.log {
-        println!("refused {} {after} {} {rule}", FIRST - 1, after.wrapping_sub(before));
-    }
-    Ok(())
+    let here = Happenings::one(did);
+    let time = (after, after.wrapping_sub(before));
+    Ok(Answer { violated: alloc::vec![rule], predicted: here, here, did, has_passed: false, time })
 }

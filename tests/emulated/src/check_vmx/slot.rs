@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use x86_virt::vmx::check::{RULES, Rule, RuleSet};
 use x86_virt::vmx::field::{self, Access, Encoding, FieldInfo, Group};
 use x86_virt::vmx::{Capabilities, Control, ControlWord, VmcsRead as _};
 
@@ -233,6 +234,19 @@ impl Slot {
                 memory::write(address, value);
                 Ok(())
             }
+        }
+    }
+
+    /// The rules of which it decides.
+    pub(super) fn dependents(&self) -> RuleSet {
+        let of_memory = |rule: &&'static Rule| match self.name {
+            "MEMORY_VTPR" => rule.id == "VMX-CTL-TPR-THRESHOLD",
+            "MEMORY_PDPTE0" | "MEMORY_PDPTE3" => rule.id == "VMX-GUEST-PDPTE-MEMORY",
+            _ => rule.id.starts_with("VMX-MSR-LOAD-"),
+        };
+        match self.place {
+            Place::Field(field) => RuleSet::about(field),
+            Place::Memory(_) => RULES.iter().filter(of_memory).collect(),
         }
     }
 

@@ -56,6 +56,10 @@ pub(crate) struct Departures<V: 'static> {
     rows: &'static [Row<V>],
     /// The numbers of the rules of the rows, and what happens to a state that breaks them.
     rules: Vec<(usize, Happening)>,
+    /// The rows that skip each rule.
+    skipping: Vec<Vec<usize>>,
+    /// The rows that refuse more.
+    extending: Vec<usize>,
     counts: Vec<u64>,
     stops: &'static [Stop<V>],
     stop_counts: Vec<u64>,
@@ -79,9 +83,16 @@ impl<V> Departures<V> {
         let number = |row: &Row<V>| (0..T::rules()).find(|rule| T::id(*rule) == row.id);
         let rules =
             rows.iter().map(|row| number(row).map_or((usize::MAX, Happening::OTHER), |rule| (rule, class(rule))));
-        let rules = rules.collect();
+        let rules: Vec<_> = rules.collect();
+        let places = |is: &dyn Fn(&Row<V>, usize) -> bool| {
+            let rows = rows.iter().zip(&rules).enumerate();
+            rows.filter(|(_, (row, rule))| is(row, rule.0)).map(|(place, _)| place).collect::<Vec<_>>()
+        };
+        let skips = |rule| places(&|row, of| of == rule && matches!(row.effect, Effect::Skips));
+        let skipping = (0..T::rules()).map(skips).collect();
+        let extending = places(&|row, _| matches!(row.effect, Effect::Extends(_)));
         let (counts, stop_counts) = (rows.iter().map(|_| 0).collect(), stops.iter().map(|_| 0).collect());
-        Self { rows, rules, counts, stops, stop_counts, apply: Vec::new() }
+        Self { rows, rules, skipping, extending, counts, stops, stop_counts, apply: Vec::new() }
     }
 
     /// Whether this machine does not survive the state, which is counted.
@@ -108,20 +119,20 @@ impl<V> Departures<V> {
         self.apply.clear();
         let mut happenings = Happenings::NONE;
         for (rule, happening) in violated {
-            let rows = self.rows.iter().zip(&self.rules).enumerate();
-            let mut skipping =
-                rows.filter(|(_, (row, number))| number.0 == rule && matches!(row.effect, Effect::Skips));
-            match skipping.find(|(_, (row, _))| (row.condition)(state)) {
-                Some((index, _)) => self.apply.push(index),
+            let rows = self.skipping.get(rule).into_iter().flatten();
+            let applies = |place: &&usize| self.rows.get(**place).is_some_and(|row| (row.condition)(state));
+            match rows.copied().find(|place| applies(&place)) {
+                Some(place) => self.apply.push(place),
                 None => happenings = happenings.with(happening),
             }
         }
-        for (index, (row, number)) in self.rows.iter().zip(&self.rules).enumerate() {
-            if let Effect::Extends(how) = row.effect
+        for place in &self.extending {
+            if let (Some(row), Some(rule)) = (self.rows.get(*place), self.rules.get(*place))
+                && let Effect::Extends(how) = row.effect
                 && (row.condition)(state)
             {
-                happenings = happenings.with(how.unwrap_or(number.1));
-                self.apply.push(index);
+                happenings = happenings.with(how.unwrap_or(rule.1));
+                self.apply.push(*place);
             }
         }
         happenings.first()

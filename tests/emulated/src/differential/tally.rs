@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use machine::println;
 
-use crate::differential::{Answer, Departures, Plan, Trial};
+use crate::differential::{Answer, Departures, Log, Plan, Trial};
 
 /// Disagreements that are printed in full.
 const SHOWN: usize = 40;
@@ -18,6 +18,7 @@ pub(crate) struct Tally {
     pub(crate) explained: u64,
     pub(crate) undecided: u64,
     pub(crate) unexplained: Vec<String>,
+    pub(crate) log: Log,
     refused: u64,
     /// How often each rule was violated.
     reached: Vec<u64>,
@@ -26,7 +27,8 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new<T: Trial>() -> Self {
         let reached = alloc::vec![0; T::rules()];
-        Self { cases: 0, agree: 0, explained: 0, undecided: 0, unexplained: Vec::new(), refused: 0, reached }
+        let (log, unexplained) = (Log::default(), Vec::new());
+        Self { cases: 0, agree: 0, explained: 0, undecided: 0, unexplained, log, refused: 0, reached }
     }
 
     pub(crate) fn add(&mut self, answer: &Answer) {
@@ -39,8 +41,9 @@ impl Tally {
     }
 
     /// Prints all of it.
-    pub(crate) fn print<T: Trial>(&self, processor: usize, plan: &Plan, departures: &Departures<T::State>) {
-        let Self { cases, agree, explained, undecided, unexplained, refused, reached } = self;
+    pub(crate) fn print<T: Trial>(&mut self, processor: usize, plan: &Plan, departures: &Departures<T::State>) {
+        self.log.print();
+        let Self { cases, agree, explained, undecided, unexplained, refused, reached, .. } = self;
         let rules = reached.iter().filter(|count| **count > 0).count();
         println!(
             "differ [cpu{processor}] seed={} cases={cases} agree={agree} explained={explained} undecided={undecided} \
