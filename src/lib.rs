@@ -17,6 +17,8 @@ pub use x86_virt_svm as svm;
 pub use x86_virt_vmx as vmx;
 
 #[cfg(target_arch = "x86_64")]
+pub mod check;
+#[cfg(target_arch = "x86_64")]
 mod processor;
 #[cfg(target_arch = "x86_64")]
 mod root;

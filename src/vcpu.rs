@@ -1,6 +1,7 @@
 //! A virtual processor of the vendor that the processor has.
 
 use core::fmt;
+use core::iter;
 use core::ops::RangeInclusive;
 
 use x86_virt_core::{
@@ -9,6 +10,7 @@ use x86_virt_core::{
     SkipError, StateError, SwitchedMsr, Vcpu, VcpuState,
 };
 
+use crate::check::{Report, Rule, Violation};
 use crate::root::CreateError;
 use crate::space::Space;
 
@@ -99,6 +101,83 @@ impl<'s, 'm, A: Frames> AnyVcpu<'_, 's, 'm, A> {
             _ => return Err(CreateError::OtherVendorsSpace),
         }
         Ok(())
+    }
+
+    /// Which rules of entries the next run would break. A run does not do this.
+    #[must_use]
+    pub fn check(&self) -> Report<'_> {
+        match self {
+            #[cfg(feature = "vmx")]
+            Self::Vmx(vcpu) => Report::Vmx(vcpu.check()),
+            #[cfg(feature = "svm")]
+            Self::Svm(vcpu) => Report::Svm(vcpu.check()),
+        }
+    }
+
+    /// The rules by which the last run failed with `error`, with the values of now. Nothing may have been changed since.
+    pub fn why(&self, error: &EntryError) -> impl Iterator<Item = Violation> {
+        let all = iter::empty();
+        #[cfg(feature = "vmx")]
+        let all = all.chain(
+            match (self, error) {
+                (Self::Vmx(vcpu), EntryError::Vmx(error)) => Some(vcpu.why(error).map(Violation::Vmx)),
+                #[cfg(feature = "svm")]
+                _ => None,
+            }
+            .into_iter()
+            .flatten(),
+        );
+        #[cfg(feature = "svm")]
+        let all = all.chain(
+            match (self, error) {
+                (Self::Svm(vcpu), EntryError::Svm(error)) => Some(vcpu.why(error).map(Violation::Svm)),
+                #[cfg(feature = "vmx")]
+                _ => None,
+            }
+            .into_iter()
+            .flatten(),
+        );
+        all
+    }
+}
+
+impl EntryError {
+    /// The rules that the entry broke, in the order of the manual. If there are none, something else was wrong, or the processor
+    /// checks more than is known here.
+    pub fn violated(&self) -> impl Iterator<Item = Rule> + use<> {
+        let all = iter::empty();
+        #[cfg(feature = "vmx")]
+        let all = all.chain(
+            match self {
+                Self::Vmx(error) => Some(error.violated().iter().map(Rule::Vmx)),
+                #[cfg(feature = "svm")]
+                Self::Svm(_) => None,
+            }
+            .into_iter()
+            .flatten(),
+        );
+        #[cfg(feature = "svm")]
+        let all = all.chain(
+            match self {
+                #[cfg(feature = "vmx")]
+                Self::Vmx(_) => None,
+                Self::Svm(error) => Some(error.violated().iter().map(Rule::Svm)),
+            }
+            .into_iter()
+            .flatten(),
+        );
+        all
+    }
+
+    /// The first of them, with the values that its fields had.
+    #[must_use]
+    pub fn first(&self) -> Option<Violation> {
+        match self {
+            #[cfg(feature = "vmx")]
+            Self::Vmx(error) => error.first().copied().map(Violation::Vmx),
+            #[cfg(feature = "svm")]
+            Self::Svm(error) => error.first().copied().map(Violation::Svm),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub use finding::{Fix, Note, Undecided, Violation};
 pub use report::{Prediction, Report};
 pub use rule::{Place, Rule, RuleClass, RuleKind, RuleSet};
 pub use table::RULES;
-pub use view::{Missing, VmcbRead, VmrunContext};
+pub use view::{Missing, NextVmcb, VmcbRead, VmrunContext};
 
 use crate::capability::RawCpuid;
 

@@ -298,6 +298,27 @@ pub enum EntryError {
     NotRunning(Activity),
 }
 
+impl EntryError {
+    /// The rules that the guest's state breaks, by which VMRUN refused it. If there are none, the processor checks more than is
+    /// known here, or something else was wrong.
+    #[must_use]
+    pub const fn violated(&self) -> RuleSet {
+        match self {
+            Self::InvalidState { violated, .. } => *violated,
+            _ => RuleSet::NONE,
+        }
+    }
+
+    /// The first of them, with the values that its fields had.
+    #[must_use]
+    pub const fn first(&self) -> Option<&Violation> {
+        match self {
+            Self::InvalidState { first, .. } => first.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// The first rule that is violated, and how many more.
 struct Why<'v> {
     violated: RuleSet,

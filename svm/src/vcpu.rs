@@ -7,12 +7,13 @@ use x86_virt_npt::NptFormat;
 
 use crate::asid::FlushCounts;
 use crate::capability::Capabilities;
-use crate::check::{Report, check};
+use crate::check::{NextVmcb, Report, Violation, check};
 use crate::dump::VmcbDump;
 use crate::exit::SvmExit;
 use crate::parked::{LoadError, ParkedVcpu, check_host, nested_control};
 use crate::root::{HostPaging, Processor, SvmRoot};
-use crate::vmcb::{EventInjection, Field, ReadWrite, VmcbValue as _, WHOLE, control, save};
+use crate::run::EntryError;
+use crate::vmcb::{EventInjection, Field, ReadWrite, WHOLE, control, save};
 
 /// A virtual processor that is loaded on this processor, and implements [`Vcpu`](x86_virt_core::Vcpu).
 ///
@@ -124,17 +125,37 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
         VmcbDump::from_bytes(self.read(WHOLE))
     }
 
-    /// Checks what the next entry would have the processor check, with the event that waits.
+    /// Checks what the next entry would have the processor check, with the event that waits. A run does not do this.
     ///
-    /// What the reverse map, HWCR, SYSCFG and a VMSA hold is not looked at.
+    /// What the reverse map and a VMSA hold is not looked at.
+    ///
+    /// ```no_run
+    /// use x86_virt_core::{Frames, Vcpu};
+    /// use x86_virt_svm::SvmVcpu;
+    ///
+    /// fn run<A: Frames>(vcpu: &mut SvmVcpu<'_, '_, '_, A>) {
+    ///     for violation in vcpu.check().violations() {
+    ///         println!("{violation}");
+    ///     }
+    ///     if let Err(error) = vcpu.run() {
+    ///         // Names the first rule.
+    ///         println!("{error}");
+    ///         vcpu.why(&error).skip(1).for_each(|violation| println!("{violation}"));
+    ///     }
+    /// }
+    /// ```
     #[must_use]
-    pub fn check(&self) -> Report<'static, VmcbDump> {
-        let mut bytes = self.read(WHOLE);
-        if let Some(injection) = self.pending().and_then(|event| EventInjection::try_from(event).ok()) {
-            injection.encode(bytes.get_mut(control::EVENTINJ.offset()..).unwrap_or_default());
-        }
+    pub fn check(&self) -> Report<'static, NextVmcb<'_>> {
+        let injection = self.pending().and_then(|event| EventInjection::try_from(event).ok());
         let context = self.processor.vmrun_context(self.host, self.guest.vmcb.hpa());
-        check(VmcbDump::from_bytes(bytes), self.capabilities().cpuid(), context)
+        check(NextVmcb::new(&self.guest.vmcb, injection), self.capabilities().cpuid(), context)
+    }
+
+    /// The rules by which the last run failed with `error`, with the values of now. Nothing may have been changed since.
+    pub fn why(&self, error: &EntryError) -> impl Iterator<Item = Violation> {
+        let violated = error.violated();
+        let report = self.check();
+        violated.iter().filter_map(move |rule| report.violation(rule))
     }
 
     /// Flushes at the next entry what the TLB holds of the guest, as after an INVLPG that was intercepted.

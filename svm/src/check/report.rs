@@ -69,6 +69,18 @@ impl<'c, S: VmcbRead> Report<'c, S> {
         self.broken(is_checked).map(move |(rule, verdict)| Violation::new(rule, &view, verdict))
     }
 
+    /// The violation of `rule`, if it is broken.
+    #[must_use]
+    pub fn violation(&self, rule: &'static Rule) -> Option<Violation> {
+        let view = self.view();
+        match (rule.test)(&view) {
+            Ok(verdict @ (Verdict::Broken | Verdict::Becomes(_))) if is_checked(rule.kind) => {
+                Some(Violation::new(rule, &view, verdict))
+            }
+            _ => None,
+        }
+    }
+
     /// The same as a set.
     #[must_use]
     pub fn violated(&self) -> RuleSet {

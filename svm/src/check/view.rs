@@ -7,7 +7,7 @@ use x86_virt_core::{Cr0, Efer, Hpa};
 use crate::capability::{Capabilities, RawCpuid};
 use crate::dump::{VmcbDump, VmsaDump};
 use crate::register::{Mode, is_long};
-use crate::vmcb::{Field, NestedControl, VmcbValue, control, save};
+use crate::vmcb::{EventInjection, Field, NestedControl, VmcbValue, control, save};
 use crate::vmsa::Vmsa;
 
 /// A VMCB or a VMSA to read from, of which parts may be unknown.
@@ -50,6 +50,35 @@ impl VmcbRead for VmsaDump {
 impl<S: VmcbRead + ?Sized> VmcbRead for &S {
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
         (**self).read(offset, bytes)
+    }
+}
+
+/// What the next VMRUN of a virtual processor sees: its VMCB, with the event that waits.
+#[derive(Clone, Copy)]
+pub struct NextVmcb<'v> {
+    vmcb: &'v dyn VmcbRead,
+    injection: Option<EventInjection>,
+}
+
+impl<'v> NextVmcb<'v> {
+    pub(crate) const fn new(vmcb: &'v dyn VmcbRead, injection: Option<EventInjection>) -> Self {
+        Self { vmcb, injection }
+    }
+}
+
+impl VmcbRead for NextVmcb<'_> {
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
+        match self.injection {
+            Some(injection) if offset == control::EVENTINJ.offset() => injection.encode(bytes),
+            _ => self.vmcb.read(offset, bytes)?,
+        }
+        Some(())
+    }
+}
+
+impl fmt::Debug for NextVmcb<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextVmcb").field("injection", &self.injection).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 use static_assertions::const_assert;
 use x86_virt_core::{FRAME_BYTES, Frame, Frames, Hpa, OutOfFrames};
 
+use crate::check::VmcbRead;
 use crate::intercept::InterceptSet;
 use crate::vmcb::{CleanBits, Field, Vmcb, control, save};
 
@@ -98,10 +99,46 @@ impl<A: Frames> VmcbFrame<A> {
         self.set_clean(CleanBits::NONE);
     }
 
+    /// The value at `offset`, which is a multiple of the size of `T`; `None` if it is not inside the VMCB.
+    #[expect(unsafe_code, reason = "reads memory that the processor writes")]
+    fn integer<T: Integer>(&self, offset: usize) -> Option<T> {
+        if !offset.is_multiple_of(size_of::<T>()) || offset.checked_add(size_of::<T>())? > size_of::<Vmcb>() {
+            return None;
+        }
+        // SAFETY: the offset is inside the VMCB, and so inside the frame.
+        let pointer = unsafe { self.frame.pointer().add(offset) }.cast::<T>();
+        // SAFETY: inside the frame, which is aligned to 4096 bytes, at a multiple of the size; any bits are an integer.
+        Some(unsafe { pointer.read_volatile() })
+    }
+
     #[expect(unsafe_code, reason = "pointer arithmetic")]
     fn at<T, X>(&self, field: Field<T, X>) -> NonNull<T> {
         // SAFETY: the invariant of `Field`: the offset is inside the VMCB, and so inside the frame.
         unsafe { self.frame.pointer().add(field.offset()) }.cast()
+    }
+}
+
+/// What [`VmcbFrame::integer`] reads.
+trait Integer: Copy {}
+
+impl Integer for u8 {}
+impl Integer for u64 {}
+
+impl<A: Frames> VmcbRead for VmcbFrame<A> {
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Option<()> {
+        if offset.checked_add(bytes.len())? > size_of::<Vmcb>() {
+            return None;
+        }
+        if offset.is_multiple_of(8) && bytes.len().is_multiple_of(8) {
+            for (chunk, place) in bytes.chunks_exact_mut(8).zip((offset..).step_by(8)) {
+                chunk.copy_from_slice(&self.integer::<u64>(place)?.to_le_bytes());
+            }
+        } else {
+            for (byte, place) in bytes.iter_mut().zip(offset..) {
+                *byte = self.integer(place)?;
+            }
+        }
+        Some(())
     }
 }
 
@@ -127,6 +164,7 @@ mod tests {
     use x86_virt_core::Cr0;
 
     use super::VmcbFrame;
+    use crate::check::VmcbRead;
     use crate::exit_code::ExitCode;
     use crate::intercept::InterceptSet;
     use crate::vmcb::{CleanBits, TlbControl, control, save};
@@ -173,5 +211,21 @@ mod tests {
         vmcb.restore(&before);
         assert_eq!((vmcb.read(save::CR0).into_bits(), vmcb.read(save::RAX)), (0x31, 7));
         assert_eq!(vmcb.read(control::VMCB_CLEAN), CleanBits::NONE);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_fields() {
+        let frames = FakeFrames::new();
+        let mut vmcb = VmcbFrame::zeroed(&frames).unwrap();
+        vmcb.write(save::RIP, 0x1122_3344_5566_7788);
+        let mut word = [0; 8];
+        assert!(VmcbRead::read(&vmcb, save::RIP.offset(), &mut word).is_some());
+        assert_eq!(word, 0x1122_3344_5566_7788_u64.to_le_bytes());
+        let mut odd = [0; 3];
+        assert!(VmcbRead::read(&vmcb, save::RIP.offset() + 1, &mut odd).is_some());
+        assert_eq!(odd, [0x77, 0x66, 0x55]);
+        for (offset, bytes) in [(4096, 1), (4095, 2), (4088, 16), (usize::MAX - 7, 8), (usize::MAX, 1)] {
+            assert!(VmcbRead::read(&vmcb, offset, &mut [0; 16][..bytes]).is_none(), "{offset}");
+        }
     }
 }

@@ -44,6 +44,7 @@ mod paging;
 mod permissions;
 mod probe;
 mod redelivery;
+mod refused_entry;
 mod registers;
 mod shootdown;
 mod start_up;
@@ -154,6 +155,9 @@ const TESTS: &[Test] = tests! {
     entry_svm {
         invalid_guest_state: On::Only(Vendor::Amd),
         missing_intercept_of_vmrun: On::Only(Vendor::Amd),
+    }
+    refused_entry {
+        is_told_in_common_words: On::Every,
     }
     check_svm {
         agrees_with_the_processor: On::Only(Vendor::Amd),
