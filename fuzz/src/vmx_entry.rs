@@ -56,10 +56,11 @@ enum Change {
 }
 
 impl Change {
-    const fn of(self, value: u64) -> u64 {
+    /// What becomes of `value`, which has this many bits.
+    fn of(self, value: u64, bits: u32) -> u64 {
         match self {
             Self::Value(value) => value,
-            Self::Bit(bit) => value ^ 1 << (bit & 63),
+            Self::Bit(bit) => value ^ 1 << (u32::from(bit) % bits),
             Self::Low(byte) => value & !0xff | u64::from_le_bytes([byte, 0, 0, 0, 0, 0, 0, 0]),
             Self::Ones => u64::MAX,
             Self::Missing => 0,
@@ -313,12 +314,13 @@ impl Input {
             if matches!(change, Change::Missing) {
                 state.missing.push(field);
             } else {
-                state.set(field, change.of(state.vmcs.read_raw(field).unwrap_or_default()));
+                let value = state.vmcs.read_raw(field).unwrap_or_default();
+                state.set(field, change.of(value, field.width().bits()));
             }
         }
         for (number, change) in self.msrs.iter().take(MOST) {
             if let Some(place) = state.raw.get_mut(msr(*number)) {
-                *place = change.of(*place);
+                *place = change.of(*place, u64::BITS);
             }
         }
         state

@@ -196,7 +196,7 @@ fn compare_messages() -> anyhow::Result<()> {
     let candidates = env::split_paths(&path).flat_map(|folder| bochs::PROGRAMS.map(|name| folder.join(name)));
     let program = candidates.into_iter().find(|file| file.is_file()).context("Bochs is not in the PATH")?;
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
-    let differences = Messages::vmx().differences(&bytes);
+    let differences = Messages::all().differences(&bytes);
     ensure!(differences.is_empty(), "{}: {}", program.display(), differences.join("; "));
     Ok(())
 }

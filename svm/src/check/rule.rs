@@ -282,6 +282,12 @@ impl RuleSet {
         self.iter().count()
     }
 
+    /// The places of the rules in [`RULES`].
+    pub fn indices(self) -> impl Iterator<Item = usize> {
+        let has = move |index: &usize| self.words.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 != 0);
+        (0..RULES.len()).filter(has)
+    }
+
     /// Whether `rule` is one of them.
     #[must_use]
     pub fn contains(&self, rule: &Rule) -> bool {
@@ -290,8 +296,7 @@ impl RuleSet {
 
     /// The rules, in the order of the manual.
     pub fn iter(self) -> impl Iterator<Item = &'static Rule> {
-        let has = move |index: usize| self.words.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 != 0);
-        RULES.iter().enumerate().filter(move |(index, _)| has(*index)).map(|(_, rule)| rule)
+        self.indices().filter_map(|index| RULES.get(index))
     }
 }
 

@@ -197,11 +197,16 @@ pub(crate) struct View<'v> {
     vmcb: &'v dyn VmcbRead,
     cpuid: Option<RawCpuid>,
     pub(crate) context: &'v VmrunContext<'v>,
+    is_encrypted: bool,
 }
 
 impl<'v> View<'v> {
-    pub(crate) const fn new(vmcb: &'v dyn VmcbRead, cpuid: Option<RawCpuid>, context: &'v VmrunContext<'v>) -> Self {
-        Self { vmcb, cpuid, context }
+    pub(crate) fn new(vmcb: &'v dyn VmcbRead, cpuid: Option<RawCpuid>, context: &'v VmrunContext<'v>) -> Self {
+        let mut view = Self { vmcb, cpuid, context, is_encrypted: false };
+        let nested = view.get(control::NESTED_CTL).unwrap_or_default();
+        let may_be = || cpuid.is_none_or(|cpuid| Capabilities::of(cpuid).encryption().sev_es());
+        view.is_encrypted = nested.sev() && nested.sev_es() && may_be();
+        view
     }
 
     /// A field. Those of the save area are in the VMSA if the guest has SEV-ES.
@@ -221,9 +226,8 @@ impl<'v> View<'v> {
     }
 
     /// Whether the guest has SEV-ES. If the VMCB does not tell, its save area is taken for what it is without.
-    pub(crate) fn is_encrypted(&self) -> bool {
-        let nested = self.get(control::NESTED_CTL).unwrap_or_default();
-        nested.sev() && nested.sev_es() && self.cpuid.is_none_or(|cpuid| Capabilities::of(cpuid).encryption().sev_es())
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// A field of the VMSA of a guest with SEV-ES.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use anyhow::{Context as _, bail};
-use x86_virt::vmx::check::RULES;
+use x86_virt::{svm, vmx};
 
 use crate::boot::Boot;
 use crate::diff_entry::LIMIT;
@@ -75,7 +75,9 @@ impl Chunk<'_> {
         let mut refused = Vec::new();
         for line in &lines {
             if let Some(rest) = line.strip_prefix("refused ") {
-                refused.extend(Refused::parse_all(rest).with_context(|| format!("cannot read {line}"))?);
+                refused.extend(
+                    Refused::parse_all(rest, self.machine.vendor).with_context(|| format!("cannot read {line}"))?,
+                );
             } else if let Some(rest) = line.strip_prefix("differ ") {
                 part.read(rest);
             }
@@ -138,7 +140,9 @@ impl Chunk<'_> {
             if let Some(text) = line.strip_prefix("differ case=") {
                 state = text.split_once(' ').map(|(_, text)| text.to_owned());
             } else if let Some(rest) = line.strip_prefix("refused ") {
-                for one in Refused::parse_all(rest).with_context(|| format!("cannot read {line}"))? {
+                for one in
+                    Refused::parse_all(rest, self.machine.vendor).with_context(|| format!("cannot read {line}"))?
+                {
                     refused.push(one);
                     states.push(state.clone().unwrap_or_default());
                 }
@@ -186,7 +190,7 @@ fn compare(
         let line = String::from_utf8_lossy(&line);
         let Some((time, text)) = messages::line(&line) else { continue };
         while let Some((place, state)) = states.next_if(|(_, state)| time > state.time.1) {
-            if !has_message {
+            if !has_message && !messages.may_be_silent(&state.rules) {
                 wrong.push(state.wrong(place, "none"));
             }
             has_message = false;
@@ -205,7 +209,7 @@ fn compare(
         }
     }
     for (place, state) in states {
-        if !core::mem::take(&mut has_message) {
+        if !core::mem::take(&mut has_message) && !messages.may_be_silent(&state.rules) {
             wrong.push(state.wrong(place, "none"));
         }
     }
@@ -214,18 +218,18 @@ fn compare(
 
 impl Refused {
     /// The states of a line: see `tests/emulated/src/differential/log.rs`.
-    fn parse_all(line: &str) -> Option<Vec<Self>> {
+    fn parse_all(line: &str, vendor: Vendor) -> Option<Vec<Self>> {
         let mut last = (0, 0);
-        line.split_whitespace().map(|text| Self::parse(text, &mut last)).collect()
+        line.split_whitespace().map(|text| Self::parse(text, vendor, &mut last)).collect()
     }
 
     /// `NUMBER,TIME,DURATION,RULE,RULE,+RULE`, the first two beyond `last`, which they become.
-    fn parse(text: &str, last: &mut (u64, u64)) -> Option<Self> {
+    fn parse(text: &str, vendor: Vendor, last: &mut (u64, u64)) -> Option<Self> {
         let mut words = text.split(',');
         let mut number = || u64::from_str_radix(words.next()?, 16).ok();
         let (state, after, took) = (number()?.checked_add(last.0)?, number()?.checked_add(last.1)?, number()?);
         let place = |word: &str| usize::from_str_radix(word.trim_start_matches('+'), 16).ok();
-        let rules = words.map(|word| RULES.get(place(word)?).map(|rule| rule.id)).collect::<Option<_>>()?;
+        let rules = words.map(|word| rule(vendor, place(word)?)).collect::<Option<_>>()?;
         *last = (state, after);
         Some(Self { number: state, time: (after.saturating_sub(took), after), rules })
     }
@@ -296,18 +300,28 @@ fn merge<K: Ord>(all: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
     }
 }
 
+/// The identifier of a rule by its place in the vendor's list.
+fn rule(vendor: Vendor, place: usize) -> Option<&'static str> {
+    match vendor {
+        Vendor::Intel => vmx::check::RULES.get(place).map(|rule| rule.id),
+        Vendor::Amd => svm::check::RULES.get(place).map(|rule| rule.id),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{RULES, Refused};
+    use super::{Refused, rule};
+    use crate::machine::Vendor;
 
     #[test]
     fn states_of_a_line_are_counted_on() {
-        let all = Refused::parse_all("1f,100,10,2,+a 20,5,3,0").unwrap();
+        let all = Refused::parse_all("1f,100,10,2,+a 20,5,3,0", Vendor::Amd).unwrap();
         let numbers: Vec<_> = all.iter().map(|one| (one.number, one.time)).collect();
         assert_eq!(numbers, [(0x1f, (0xf0, 0x100)), (0x3f, (0x102, 0x105))]);
-        assert_eq!(all.first().map(|one| one.rules.clone()), Some(vec![RULES[2].id, RULES[10].id]));
+        let rules = [2, 10].map(|place| rule(Vendor::Amd, place).unwrap());
+        assert_eq!(all.first().map(|one| one.rules.clone()), Some(rules.to_vec()));
         for wrong in ["1,2", "1,2,3,ffff", "1,2,3,x", "g,2,3"] {
-            assert!(Refused::parse_all(wrong).is_none(), "{wrong}");
+            assert!(Refused::parse_all(wrong, Vendor::Intel).is_none(), "{wrong}");
         }
     }
 }
