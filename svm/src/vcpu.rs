@@ -127,7 +127,7 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
 
     /// Checks what the next entry would have the processor check, with the event that waits. A run does not do this.
     ///
-    /// What the reverse map and a VMSA hold is not looked at.
+    /// What the reverse map, HWCR, SYSCFG and a VMSA hold is not looked at: rules of encrypted guests that need it are undecided.
     ///
     /// ```no_run
     /// use x86_virt_core::{Frames, Vcpu};

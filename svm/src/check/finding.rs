@@ -3,10 +3,22 @@
 use core::fmt;
 
 use crate::check::rule::{Place, Rule, RuleKind, Verdict};
+use crate::check::table::RULES;
 use crate::check::view::{Missing, View};
 
 /// Fields of the rule that has the most.
-const MOST: usize = 4;
+const MOST: usize = {
+    let (mut rules, mut most) = (RULES, 0);
+    while let [rule, rest @ ..] = rules {
+        if rule.fields.len() > most {
+            most = rule.fields.len();
+        }
+        rules = rest;
+    }
+    most
+};
+
+const _: () = assert!(MOST <= 8, "a bit of `Finding::known` for each field");
 
 /// A rule with the values that it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

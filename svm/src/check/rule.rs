@@ -29,7 +29,8 @@ pub struct Rule {
     pub kind: RuleKind,
     /// What VMRUN does if it is broken.
     pub class: RuleClass,
-    /// What it is about: fields of the VMCB and of the VMSA, and registers of the host.
+    /// On what it depends: fields of the VMCB and of the VMSA, and registers of the host. First what it restricts, then what says
+    /// whether it counts; for rules of encrypted guests NESTED_CTL does besides, and so it says where the save area is.
     pub fields: &'static [Place],
     /// What must be so, or what the processor does.
     pub requirement: &'static str,
@@ -202,6 +203,17 @@ impl Place {
             Origin::Vmcb { offset, .. } => Some(offset),
             Origin::Vmsa { .. } | Origin::Host(_) => None,
         }
+    }
+
+    /// Whether it is among `bytes` bytes of the VMCB from `offset` on; with SEV-ES, the save area is the VMSA.
+    #[cfg(test)]
+    pub(crate) fn is_among(&self, offset: usize, bytes: usize) -> bool {
+        let place = match self.origin {
+            Origin::Vmcb { offset, .. } => offset,
+            Origin::Vmsa { offset } => save::START + offset,
+            Origin::Host(_) => return false,
+        };
+        (offset..offset + bytes).contains(&place)
     }
 
     /// How many hexadecimal digits a value has.

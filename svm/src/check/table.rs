@@ -132,7 +132,7 @@ rules! {
         "the address of the VMCB must be a multiple of 4096 and within the physical address width";
     "SVM-VMRUN-HSAVE-PA" "svm-vmrun-30" Checked GeneralProtection [HSAVE_PA] HSAVE instruction::hsave,
         "VM_HSAVE_PA must not be 0";
-    "SVM-VMRUN-RMP-VMCB" "svm-vmrun-45" Checked GeneralProtection [VMCB_ADDRESS] RMP sev::rmp_vmcb,
+    "SVM-VMRUN-RMP-VMCB" "svm-vmrun-45" Checked GeneralProtection [VMCB_ADDRESS, SYSCFG] RMP sev::rmp_vmcb,
         "the reverse map must give the page of the VMCB to the host";
 
     // The guest's state.
@@ -177,7 +177,7 @@ rules! {
         "SH_STK_EN, bit 0, must be 0 if CR4.CET and RFLAGS.VM are 1";
     "SVM-VMRUN-U-CET" "svm-vmrun-36" Checked InvalidState [U_CET] BASIC registers::u_cet,
         "U_CET bits 63:2 must be 0 in a VMSA";
-    "SVM-VMRUN-PDPTE" "svm-vmrun-28" Checked InvalidState [CR3, CR0, CR4, EFER] BASIC nested::pdptes,
+    "SVM-VMRUN-PDPTE" "svm-vmrun-28" Checked InvalidState [CR3, CR0, CR4, EFER, NESTED_CTL] BASIC nested::pdptes,
         "without nested paging, reserved bits of present page-directory-pointer entries must be 0 with legacy PAE paging";
 
     // Event injection.
@@ -198,23 +198,23 @@ rules! {
     // Nested paging.
     "SVM-VMRUN-NP-HOST-PAGING" "svm-vmrun-23" Checked InvalidState [NESTED_CTL, HOST_CR0] NESTED nested::host_paging,
         "CR0.PG of the host must be 1 if NP_ENABLE is 1";
-    "SVM-VMRUN-NCR3" "svm-vmrun-22" Checked InvalidState [N_CR3] NESTED nested::ncr3,
+    "SVM-VMRUN-NCR3" "svm-vmrun-22" Checked InvalidState [N_CR3, NESTED_CTL] NESTED nested::ncr3,
         "bits from the physical address width on must be 0 if NP_ENABLE is 1";
-    "SVM-VMRUN-G-PAT" "svm-vmrun-24" Checked InvalidState [G_PAT] NESTED nested::pat,
+    "SVM-VMRUN-G-PAT" "svm-vmrun-24" Checked InvalidState [G_PAT, NESTED_CTL] NESTED nested::pat,
         "each byte must be 0, 1, 4, 5, 6 or 7 if NP_ENABLE is 1";
 
     // AVIC.
-    "SVM-VMRUN-AVIC-BACKING-PAGE" "svm-vmrun-31" Checked InvalidState [BACKING_PAGE] AVIC avic::backing_page,
+    "SVM-VMRUN-AVIC-BACKING-PAGE" "svm-vmrun-31" Checked InvalidState [BACKING_PAGE, INT_CTL] AVIC avic::backing_page,
         "the address must be within the physical address width if AVIC is enabled";
-    "SVM-VMRUN-AVIC-LOGICAL-TABLE" "svm-vmrun-31" Checked InvalidState [LOGICAL_TABLE] AVIC avic::logical_table,
+    "SVM-VMRUN-AVIC-LOGICAL-TABLE" "svm-vmrun-31" Checked InvalidState [LOGICAL_TABLE, INT_CTL] AVIC avic::logical_table,
         "the address must be within the physical address width if AVIC is enabled";
-    "SVM-VMRUN-AVIC-PHYSICAL-TABLE" "svm-vmrun-31" Checked InvalidState [PHYSICAL_TABLE] AVIC avic::physical_table,
+    "SVM-VMRUN-AVIC-PHYSICAL-TABLE" "svm-vmrun-31" Checked InvalidState [PHYSICAL_TABLE, INT_CTL] AVIC avic::physical_table,
         "the address must be within the physical address width if AVIC is enabled";
     "SVM-VMRUN-X2AVIC" "svm-vmrun-38" Checked InvalidState [INT_CTL] AVIC_FIELDS avic::x2avic_needs_avic,
         "the enable of AVIC, bit 31, must be 1 if that of x2AVIC, bit 30, is 1";
     "SVM-VMRUN-AVIC-INDEX" "svm-vmrun-39" Checked InvalidState [PHYSICAL_TABLE, INT_CTL] AVIC avic::index,
         "the last index, bits 11:0, must be at most 255, with x2AVIC 511, or with x2AVIC_EXT 4095";
-    "SVM-VMRUN-RMP-AVIC" "svm-vmrun-45" Checked InvalidState [BACKING_PAGE] RMP sev::rmp_avic_backing_page,
+    "SVM-VMRUN-RMP-AVIC" "svm-vmrun-45" Checked InvalidState [BACKING_PAGE, INT_CTL, SYSCFG] RMP sev::rmp_avic_backing_page,
         "the reverse map must let AVIC use the APIC backing page";
 
     // Encrypted guests.
@@ -228,7 +228,7 @@ rules! {
         "the host must be in long mode if SEV is 1, on processors with CPUID Fn8000_001F EAX.64BitHost";
     "SVM-VMRUN-SNP-ENABLE" "svm-vmrun-44" Checked InvalidState [SEV_FEATURES, SYSCFG] SNP_ENABLE sev::snp_needs_enable,
         "SYSCFG.SecureNestedPagingEn, bit 24, must be 1 if SNPActive is 1";
-    "SVM-VMRUN-RMP-VMSA" "svm-vmrun-45" Checked InvalidState [VMSA_PTR] RMP sev::rmp_vmsa,
+    "SVM-VMRUN-RMP-VMSA" "svm-vmrun-45" Checked InvalidState [VMSA_PTR, SEV_FEATURES, SYSCFG] RMP sev::rmp_vmsa,
         "the reverse map must say that the page is a VMSA of the guest";
     "SVM-VMRUN-SEV-FEATURES" "svm-vmrun-33" Checked InvalidState [SEV_FEATURES, ALLOWED_SEV_FEATURES] ALLOWED
         sev::allowed_features,
@@ -249,11 +249,11 @@ rules! {
         "IbsFetchEn and IbsOpEn of the host must be 0 if PreventHostIBS is 1";
     "SVM-VMRUN-SECURE-AVIC" "svm-vmrun-51" Checked InvalidState [SEV_FEATURES, INT_CTL] SECURE_AVIC sev::secure_avic_excludes,
         "AVIC, RestrictedInjection and AlternateInjection must be 0 if SecureAvic is 1";
-    "SVM-VMRUN-SECURE-AVIC-PAGE" "svm-vmrun-52" Checked InvalidState [SECURE_AVIC_CTL] SECURE_AVIC sev::secure_avic_page,
+    "SVM-VMRUN-SECURE-AVIC-PAGE" "svm-vmrun-52" Checked InvalidState [SECURE_AVIC_CTL, SEV_FEATURES] SECURE_AVIC sev::secure_avic_page,
         "the address of the backing page must be within the physical address width if SecureAvicEn is 1";
 
     // Other refusals.
-    "SVM-VMRUN-VMSA-BUSY" "svm-vmrun-53" Checked Busy [VINTR_CTRL] SNP sev::vmsa_busy,
+    "SVM-VMRUN-VMSA-BUSY" "svm-vmrun-53" Checked Busy [VINTR_CTRL, SEV_FEATURES] SNP sev::vmsa_busy,
         "the VMSA must not be busy, bit 63";
     "SVM-VMRUN-SMT-PROTECTION" "svm-vmrun-54" Checked IdleRequired [SEV_FEATURES] SIDE_CHANNEL sev::smt_protection,
         "the sibling thread must be idle if SmtProtection is 1";
@@ -273,9 +273,9 @@ rules! {
         "LBR_VIRTUALIZATION_ENABLE must be 1 if SEV_ES is 1", provisional;
 
     // What is not checked.
-    "SVM-ACCEPTED-PAGED-REAL-MODE" "svm-vmrun-11" NotChecked Entered [CR0] BASIC registers::paged_real_mode,
+    "SVM-ACCEPTED-PAGED-REAL-MODE" "svm-vmrun-11" NotChecked Entered [CR0, EFER] BASIC registers::paged_real_mode,
         "CR0.PG = 1 with CR0.PE = 0 is legal: paged real mode";
-    "SVM-ACCEPTED-RIP" "svm-vmrun-12" NotChecked Entered [RIP] BASIC registers::rip_is_not_canonical,
+    "SVM-ACCEPTED-RIP" "svm-vmrun-12" NotChecked Entered [RIP, CS_ATTRIBUTES, EFER, CR0, CR4] BASIC registers::rip_is_not_canonical,
         "RIP need not be canonical: the guest gets #GP";
     "SVM-ACCEPTED-EVENTINJ-TYPE" "svm-vmrun-17" NotChecked Entered [EVENTINJ] EVENT event::legal_type,
         "types 0, 2, 3 and 4 are legal";
@@ -287,47 +287,47 @@ rules! {
         "bits 11:0 are ignored";
     "SVM-IGNORED-IOPM-LOW" "svm-vmrun-15" Changed Entered [IOPM_BASE_PA] BASIC controls::iopm_low,
         "bits 11:0 are ignored";
-    "SVM-CANONICAL-TR" "svm-canonicalise-01" Changed Entered [TR_BASE] BASIC canonical::tr,
+    "SVM-CANONICAL-TR" "svm-canonicalise-01" Changed Entered [TR_BASE, CR4] BASIC canonical::tr,
         "VMLOAD makes the base canonical";
-    "SVM-CANONICAL-LDTR" "svm-canonicalise-02" Changed Entered [LDTR_BASE] BASIC canonical::ldtr,
+    "SVM-CANONICAL-LDTR" "svm-canonicalise-02" Changed Entered [LDTR_BASE, CR4] BASIC canonical::ldtr,
         "VMLOAD makes the base canonical";
-    "SVM-CANONICAL-GDTR" "svm-canonicalise-03" Changed Entered [GDTR_BASE] BASIC canonical::gdtr,
+    "SVM-CANONICAL-GDTR" "svm-canonicalise-03" Changed Entered [GDTR_BASE, CR4] BASIC canonical::gdtr,
         "VMRUN makes the base canonical";
-    "SVM-CANONICAL-IDTR" "svm-canonicalise-04" Changed Entered [IDTR_BASE] BASIC canonical::idtr,
+    "SVM-CANONICAL-IDTR" "svm-canonicalise-04" Changed Entered [IDTR_BASE, CR4] BASIC canonical::idtr,
         "VMRUN makes the base canonical";
-    "SVM-CANONICAL-CS" "svm-canonicalise-05" Changed Entered [CS_BASE] BASIC canonical::cs,
+    "SVM-CANONICAL-CS" "svm-canonicalise-05" Changed Entered [CS_BASE, CR4] BASIC canonical::cs,
         "VMRUN makes the base canonical";
-    "SVM-CANONICAL-SS" "svm-canonicalise-06" Changed Entered [SS_BASE] BASIC canonical::ss,
+    "SVM-CANONICAL-SS" "svm-canonicalise-06" Changed Entered [SS_BASE, CR4] BASIC canonical::ss,
         "VMRUN makes the base canonical";
-    "SVM-CANONICAL-DS" "svm-canonicalise-07" Changed Entered [DS_BASE] BASIC canonical::ds,
+    "SVM-CANONICAL-DS" "svm-canonicalise-07" Changed Entered [DS_BASE, CR4] BASIC canonical::ds,
         "VMRUN makes the base canonical";
-    "SVM-CANONICAL-ES" "svm-canonicalise-08" Changed Entered [ES_BASE] BASIC canonical::es,
+    "SVM-CANONICAL-ES" "svm-canonicalise-08" Changed Entered [ES_BASE, CR4] BASIC canonical::es,
         "VMRUN makes the base canonical";
-    "SVM-CANONICAL-FS" "svm-canonicalise-09" Changed Entered [FS_BASE] BASIC canonical::fs,
+    "SVM-CANONICAL-FS" "svm-canonicalise-09" Changed Entered [FS_BASE, CR4] BASIC canonical::fs,
         "VMLOAD makes the base canonical";
-    "SVM-CANONICAL-GS" "svm-canonicalise-10" Changed Entered [GS_BASE] BASIC canonical::gs,
+    "SVM-CANONICAL-GS" "svm-canonicalise-10" Changed Entered [GS_BASE, CR4] BASIC canonical::gs,
         "VMLOAD makes the base canonical";
-    "SVM-CANONICAL-KERNEL-GS-BASE" "svm-canonicalise-11" Changed Entered [KERNEL_GS_BASE] BASIC
+    "SVM-CANONICAL-KERNEL-GS-BASE" "svm-canonicalise-11" Changed Entered [KERNEL_GS_BASE, CR4] BASIC
         canonical::kernel_gs_base,
         "VMLOAD makes the address canonical", provisional;
-    "SVM-CANONICAL-SYSENTER-ESP" "svm-canonicalise-12" Open Entered [SYSENTER_ESP] BASIC canonical::sysenter_esp,
+    "SVM-CANONICAL-SYSENTER-ESP" "svm-canonicalise-12" Open Entered [SYSENTER_ESP, CR4] BASIC canonical::sysenter_esp,
         "the address should be canonical", provisional;
-    "SVM-CANONICAL-SYSENTER-EIP" "svm-canonicalise-13" Open Entered [SYSENTER_EIP] BASIC canonical::sysenter_eip,
+    "SVM-CANONICAL-SYSENTER-EIP" "svm-canonicalise-13" Open Entered [SYSENTER_EIP, CR4] BASIC canonical::sysenter_eip,
         "the address should be canonical", provisional;
-    "SVM-CANONICAL-LSTAR" "svm-canonicalise-14" Open Entered [LSTAR] BASIC canonical::lstar,
+    "SVM-CANONICAL-LSTAR" "svm-canonicalise-14" Open Entered [LSTAR, CR4] BASIC canonical::lstar,
         "the address should be canonical", provisional;
-    "SVM-CANONICAL-CSTAR" "svm-canonicalise-15" Open Entered [CSTAR] BASIC canonical::cstar,
+    "SVM-CANONICAL-CSTAR" "svm-canonicalise-15" Open Entered [CSTAR, CR4] BASIC canonical::cstar,
         "the address should be canonical", provisional;
-    "SVM-CANONICAL-SSP" "svm-vmrun-27" Changed Entered [SSP] BASIC canonical::ssp,
+    "SVM-CANONICAL-SSP" "svm-vmrun-27" Changed Entered [SSP, CR4] BASIC canonical::ssp,
         "VMRUN makes the address canonical";
-    "SVM-CANONICAL-ISST-ADDR" "svm-vmrun-27" Changed Entered [ISST_ADDR] BASIC canonical::isst_addr,
+    "SVM-CANONICAL-ISST-ADDR" "svm-vmrun-27" Changed Entered [ISST_ADDR, CR4] BASIC canonical::isst_addr,
         "VMRUN makes the address canonical";
-    "SVM-CANONICAL-PL0-SSP" "svm-vmrun-27" Changed Entered [PL0_SSP] BASIC canonical::pl0_ssp,
+    "SVM-CANONICAL-PL0-SSP" "svm-vmrun-27" Changed Entered [PL0_SSP, CR4] BASIC canonical::pl0_ssp,
         "VMRUN makes the address canonical";
-    "SVM-CANONICAL-PL1-SSP" "svm-vmrun-27" Changed Entered [PL1_SSP] BASIC canonical::pl1_ssp,
+    "SVM-CANONICAL-PL1-SSP" "svm-vmrun-27" Changed Entered [PL1_SSP, CR4] BASIC canonical::pl1_ssp,
         "VMRUN makes the address canonical";
-    "SVM-CANONICAL-PL2-SSP" "svm-vmrun-27" Changed Entered [PL2_SSP] BASIC canonical::pl2_ssp,
+    "SVM-CANONICAL-PL2-SSP" "svm-vmrun-27" Changed Entered [PL2_SSP, CR4] BASIC canonical::pl2_ssp,
         "VMRUN makes the address canonical";
-    "SVM-CANONICAL-PL3-SSP" "svm-vmrun-27" Changed Entered [PL3_SSP] BASIC canonical::pl3_ssp,
+    "SVM-CANONICAL-PL3-SSP" "svm-vmrun-27" Changed Entered [PL3_SSP, CR4] BASIC canonical::pl3_ssp,
         "VMRUN makes the address canonical";
 }

@@ -1,3 +1,4 @@
+mod fields;
 mod pairs;
 
 extern crate std;
