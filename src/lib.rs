@@ -25,6 +25,8 @@ mod root;
 #[cfg(target_arch = "x86_64")]
 mod space;
 #[cfg(target_arch = "x86_64")]
+mod time;
+#[cfg(target_arch = "x86_64")]
 mod vcpu;
 
 #[cfg(target_arch = "x86_64")]

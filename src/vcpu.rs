@@ -76,12 +76,14 @@ macro_rules! either {
     ($self:expr, $vcpu:ident => $body:expr) => {
         match $self {
             #[cfg(feature = "vmx")]
-            AnyVcpu::Vmx($vcpu) => $body,
+            $crate::vcpu::AnyVcpu::Vmx($vcpu) => $body,
             #[cfg(feature = "svm")]
-            AnyVcpu::Svm($vcpu) => $body,
+            $crate::vcpu::AnyVcpu::Svm($vcpu) => $body,
         }
     };
 }
+
+pub(crate) use either;
 
 impl<'s, 'm, A: Frames> AnyVcpu<'_, 's, 'm, A> {
     /// Gives the guest `space` as its memory from the next entry on, which invalidates what was translated before.

@@ -212,8 +212,8 @@ exit_kinds! {
         Virtualization(VirtualizationInstruction) = "virtualization instruction",
         /// Another instruction that can be made to end a run.
         Instruction(SpecialInstruction) = "special instruction",
-        /// The preemption timer reached zero.
-        PreemptionTimer = "preemption timer",
+        /// The deadline of [`GuestTime::run_until`](crate::GuestTime::run_until) has passed, or on VMX the preemption timer reached zero.
+        Deadline = "deadline",
         /// The monitor trap: the guest has executed one instruction, or an event was delivered.
         MonitorTrap = "monitor trap",
         /// The page-modification log is full.

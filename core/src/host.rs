@@ -103,6 +103,15 @@ impl<'p> Host<'p> {
         unsafe { x86::msr::wrmsr(msr, value) };
     }
 
+    /// The time-stamp counter, as the processor reads it among the instructions around.
+    #[must_use]
+    #[expect(unsafe_code, reason = "RDTSC")]
+    #[inline]
+    pub fn tsc(self) -> u64 {
+        // SAFETY: CR4.TSD does not apply to privilege level 0, which `CpuPin` promises; the instruction has no other effect.
+        unsafe { x86::time::rdtsc() }
+    }
+
     /// FS base.
     #[must_use]
     #[expect(unsafe_code, reason = "reads a privileged register")]

@@ -73,6 +73,7 @@ mod table_row;
 mod tag;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod time;
 mod tree;
 mod vcpu;
 mod walk;
@@ -144,4 +145,5 @@ pub use state::{
 };
 pub use table_row::{TableRow, code_rows, register_rows};
 pub use tag::{FlushReach, Tag, TagFlush, Tags};
+pub use time::{GuestTime, HostTimer, NoHostTimer, TscClock, TscError, TscScale};
 pub use vcpu::{FetchedInstruction, SkipError, Vcpu};

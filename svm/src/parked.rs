@@ -9,6 +9,7 @@ use x86_virt_core::{
 use x86_virt_npt::{NptControls, NptFormat, Pat};
 
 use crate::exit::SvmExit;
+use crate::guest_time::Time;
 use crate::intercept::InterceptSet;
 use crate::iopm::Iopm;
 use crate::msrpm::Msrpm;
@@ -54,6 +55,7 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
     /// DR0 to DR3.
     pub(crate) breakpoints: [u64; 4],
     pub(crate) activity: Activity,
+    pub(crate) time: Time,
 }
 
 impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
@@ -83,6 +85,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             generation: 0,
             breakpoints: [0; 4],
             activity: Activity::Running,
+            time: Time::new(),
         };
         guest.set_up();
         Ok(guest)

@@ -9,6 +9,7 @@ use crate::capability::{Capabilities, RawCpuid, Unsupported};
 use crate::check::VmrunContext;
 use crate::instructions;
 use crate::msr::SvmMsr;
+use crate::tsc_ratio::TscRatio;
 use crate::vm_cr::VmCr;
 
 /// SVM is on, on the processor that the holder is pinned to, for as long as this exists.
@@ -52,6 +53,8 @@ pub(crate) struct Processor<A: Frames> {
     gs_base: u64,
     /// IA32_XSS; 0 on a processor without it.
     xss: u64,
+    /// What TSC_RATIO is; of a processor without it, as if it were.
+    tsc_ratio: TscRatio,
 }
 
 impl<'p, A: Frames> SvmRoot<'p, A> {
@@ -91,6 +94,7 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
             fs_base: 0,
             gs_base: 0,
             xss: xss(host),
+            tsc_ratio: TscRatio::ONE,
         };
         processor.save_host_state(host);
         let previous_vm_cr = (allowed != vm_cr).then_some(vm_cr);
@@ -163,6 +167,23 @@ impl<A: Frames> Processor<A> {
         }
     }
 
+    /// Gives the guest that is entered next its ratio, if it is not that of the one before.
+    #[inline]
+    pub(crate) fn update_tsc_ratio(&mut self, host: Host<'_>, ratio: TscRatio) {
+        if ratio != self.tsc_ratio {
+            self.write_tsc_ratio(host, ratio);
+        }
+    }
+
+    #[cold]
+    #[expect(unsafe_code, reason = "writes an MSR")]
+    fn write_tsc_ratio(&mut self, host: Host<'_>, ratio: TscRatio) {
+        self.tsc_ratio = ratio;
+        // SAFETY: only a processor with the MSR has a guest with another ratio than 1: `set_tsc_ratio` asks CPUID. The host's own counter
+        // does not depend on it, and `TscRatio::of` leaves reserved bits 0.
+        unsafe { host.set_msr(SvmMsr::TSC_RATIO.into_bits(), ratio.into_bits()) };
+    }
+
     /// Keeps XSAVES and XRSTORS of a guest, which cannot be intercepted, from supervisor state, which is the host's.
     #[expect(unsafe_code, reason = "writes an MSR")]
     #[inline]
@@ -214,6 +235,7 @@ impl<A: Frames> Processor<A> {
 impl<A: Frames> Drop for SvmRoot<'_, A> {
     #[expect(unsafe_code, reason = "writes EFER and VM_HSAVE_PA")]
     fn drop(&mut self) {
+        self.processor.update_tsc_ratio(self.host, TscRatio::ONE);
         // SAFETY: no VMRUN executes any more, since virtual processors borrow the root; the value was in the MSR before.
         unsafe { self.host.set_msr(SvmMsr::VM_HSAVE_PA.into_bits(), self.previous_hsave) };
         let efer = efer(self.host).with_svme(false);

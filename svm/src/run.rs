@@ -32,29 +32,44 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             return Ok(exit);
         }
         loop {
-            if self.guest.events.is_due()
-                && let Some(exit) = self.exit_without_entry()
-            {
+            if let Some(exit) = self.before_entry() {
                 return Ok(exit);
             }
-            let result = if self.may_be_refused() { self.enter_changed() } else { self.enter() };
-            let exit = match result {
-                Ok(exit) => exit,
-                Err(error) => return Err(self.explain(error)),
-            };
-            let is_of_nmis = exit.code == ExitCode::IRET || self.guest.nmi.is_blocked();
-            if is_of_nmis && self.note_nmi(exit) == Outcome::GoOn || self.is_own_window(exit) {
-                continue;
+            let exit = self.enter_once()?;
+            if let Some(exit) = self.finish(exit) {
+                return Ok(exit);
             }
-            let kind = self.kind(exit);
-            // A dirty log had taken the access away, and has given it back.
-            if let ExitKind::NestedFault(fault) = &kind
-                && self.guest.space.log_fault(fault)
-            {
-                continue;
-            }
-            return Ok(Exit { kind, reason: exit });
         }
+    }
+
+    /// What ends a run before the guest is entered.
+    #[inline]
+    pub(crate) fn before_entry(&mut self) -> Option<Exit<SvmExit>> {
+        if self.guest.events.is_due() { self.exit_without_entry() } else { None }
+    }
+
+    /// One entry.
+    #[inline]
+    pub(crate) fn enter_once(&mut self) -> Result<SvmExit, EntryError> {
+        let result = if self.may_be_refused() { self.enter_changed() } else { self.enter() };
+        result.map_err(|error| self.explain(error))
+    }
+
+    /// What an exit is. `None` if it was the library's own, so that the guest goes on.
+    #[inline]
+    pub(crate) fn finish(&mut self, exit: SvmExit) -> Option<Exit<SvmExit>> {
+        let is_of_nmis = exit.code == ExitCode::IRET || self.guest.nmi.is_blocked();
+        if is_of_nmis && self.note_nmi(exit) == Outcome::GoOn || self.is_own_window(exit) {
+            return None;
+        }
+        let kind = self.kind(exit);
+        // A dirty log had taken the access away, and has given it back.
+        if let ExitKind::NestedFault(fault) = &kind
+            && self.guest.space.log_fault(fault)
+        {
+            return None;
+        }
+        Some(Exit { kind, reason: exit })
     }
 
     /// Whether the caller has changed something since the last exit for which a processor can refuse an entry. What the
@@ -114,6 +129,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     fn switch(&mut self) {
         let guest = &mut self.guest;
         self.processor.update_host_state(self.host);
+        self.processor.update_tsc_ratio(self.host, guest.time.ratio);
         guest.vmcb.write(save::RAX, guest.gprs.rax);
         let osxsave = if guest.vmcb.read(save::CR4).osxsave() { Osxsave::Enabled } else { Osxsave::Disabled };
         self.processor.before_xsaves(self.host, osxsave);

@@ -1,6 +1,6 @@
 //! The ratio of a guest's TSC to that of the processor.
 
-use x86_virt_core::register;
+use x86_virt_core::{TscScale, register};
 
 register! {
     /// TSC_RATIO: by how much the TSC of a guest is faster than that of the processor.
@@ -23,11 +23,17 @@ register! {
     }
 }
 
+/// INT and FRAC.
+const RATIO: u64 = (1 << 40) - 1;
+
+/// Bits of FRAC.
+const FRACTION_BITS: u8 = 32;
+
 impl TscRatio {
     /// The ratio after a reset.
     pub const ONE: Self = Self::new().with_int(1);
 
-    /// The ratio of two frequencies, rounded down. `None` if it is not below 256, or if `host` is 0.
+    /// The ratio of two frequencies, rounded down. `None` if it is not below 256, or 0, or `host` is.
     ///
     /// ```
     /// use x86_virt_svm::TscRatio;
@@ -37,8 +43,20 @@ impl TscRatio {
     /// ```
     #[must_use]
     pub fn of(guest: u64, host: u64) -> Option<Self> {
-        let ratio = (u128::from(guest) << 32).checked_div(u128::from(host))?;
-        u64::try_from(ratio).ok().filter(|ratio| ratio >> 40 == 0).map(Self::from_bits)
+        let ratio = TscScale::of(guest, host, FRACTION_BITS)?.multiplier();
+        (ratio >> 40 == 0).then_some(Self::from_bits(ratio))
+    }
+
+    /// How the processor multiplies with it.
+    ///
+    /// ```
+    /// use x86_virt_svm::TscRatio;
+    ///
+    /// assert_eq!(TscRatio::from_bits(0x1_8000_0000).multiplication().apply(1000), 1500);
+    /// ```
+    #[must_use]
+    pub const fn multiplication(self) -> TscScale {
+        TscScale::new(self.into_bits() & RATIO, FRACTION_BITS)
     }
 
     /// `ticks` of the processor in those of the guest, rounded down. `None` from 2^64 on.
@@ -50,7 +68,6 @@ impl TscRatio {
     /// ```
     #[must_use]
     pub fn scale(self, ticks: u64) -> Option<u64> {
-        const RATIO: u64 = (1 << 40) - 1;
         u64::try_from((u128::from(ticks) * u128::from(self.into_bits() & RATIO)) >> 32).ok()
     }
 }
@@ -65,6 +82,7 @@ mod tests {
     fn ratios_have_8_bits_before_the_point() {
         assert_eq!(TscRatio::ONE.into_bits(), 0x1_0000_0000);
         assert_eq!(TscRatio::of(256, 1), None);
+        assert_eq!(TscRatio::of(1, 1 << 33), None, "less than 2^-32");
         assert_eq!(TscRatio::of(u64::MAX, u64::MAX), Some(TscRatio::ONE));
         assert_eq!(TscRatio::from_bits(2 << 32).scale(1 << 63), None);
     }

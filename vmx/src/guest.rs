@@ -240,6 +240,9 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         if self.parts.events.is_due() && self.parts.events.take_shutdown() {
             return Ok(self.shut_down());
         }
+        if self.parts.time.is_timed() {
+            self.stop_timer();
+        }
         loop {
             let exit = self.enter()?;
             if !self.log_exit(&exit) && !self.is_own_window(&exit) {

@@ -30,11 +30,13 @@ mod instruction_error;
 mod invept;
 mod invvpid;
 mod memory;
+mod preemption_timer;
 pub mod profile;
 mod segment;
 mod setup;
 mod tables;
 pub mod testing;
+mod tsc;
 mod vmfunc;
 
 #[cfg(target_arch = "x86_64")]
@@ -43,6 +45,8 @@ mod deliver;
 mod eptp_switching;
 #[cfg(target_arch = "x86_64")]
 mod guest;
+#[cfg(target_arch = "x86_64")]
+mod guest_time;
 #[cfg(target_arch = "x86_64")]
 mod host_state;
 #[cfg(target_arch = "x86_64")]
@@ -110,10 +114,12 @@ pub use memory::{
     PostedInterruptControl, PostedInterruptDescriptor, RegionRevision, VeInformationArea, VectorSet, VirtualApicPage,
     VirtualizationException, VmcsFieldBitmap, VmcsHeader,
 };
+pub use preemption_timer::PreemptionTimer;
 #[cfg(target_arch = "x86_64")]
 pub use root::{EnterError, VmxRoot};
 pub use tables::for_each_row;
 pub use testing::{CountingVmcs, FakeVmcs};
+pub use tsc::TscMultiplier;
 #[cfg(target_arch = "x86_64")]
 pub use vcpu::{CreateError, EntryError, LoadError, LoadRefused, ParkedVcpu, VmxVcpu};
 #[cfg(target_arch = "x86_64")]

@@ -18,11 +18,13 @@ use crate::eptp_switching::{EptpSpaces, OtherControls, eptp};
 use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
 use crate::guest_msr::ExceptionBitmap;
+use crate::guest_time::Time;
 use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
 use crate::instructions::Outcome;
 use crate::msrs::{self, Msrs};
 use crate::page_modification_log::PageModificationLog;
+use crate::preemption_timer::PreemptionTimer;
 use crate::root::VmxRoot;
 use crate::setup::Controls;
 use crate::sub_pages::SubPages;
@@ -80,6 +82,7 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) sub_pages: Option<SubPages<'s, A>>,
     pub(crate) primary: PrimaryControls,
     pub(crate) secondary: SecondaryControls,
+    pub(crate) time: Time,
     pub(crate) cache: Cache,
     /// What of the guest's mode the world switch needs; `None` if the VMCS must be asked.
     pub(crate) mode: Option<Mode>,
@@ -189,6 +192,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             sub_pages: None,
             primary: controls.primary,
             secondary: controls.secondary,
+            time: Time::new(controls.pin, PreemptionTimer::of(&capabilities)),
             cache: Cache::default(),
             mode: None,
             cr2: 0,
@@ -287,6 +291,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     /// was translated for the guest, as [`flush_tlb`](Self::flush_tlb) does.
     pub const fn vmcs_mut(&mut self) -> &mut CurrentVmcs<'r, A> {
         self.parts.mode = None;
+        self.parts.time.forget();
         self.parts.needs_flush = true;
         self.parts.nmi_handled = true;
         &mut self.vmcs

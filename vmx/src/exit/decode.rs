@@ -61,7 +61,7 @@ pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> Exi
             ExitKind::Sipi(StartupIpiQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION)).vector())
         }
         BasicExitReason::IO_SMI | BasicExitReason::OTHER_SMI => ExitKind::Smi,
-        BasicExitReason::PREEMPTION_TIMER_EXPIRED => ExitKind::PreemptionTimer,
+        BasicExitReason::PREEMPTION_TIMER_EXPIRED => ExitKind::Deadline,
         BasicExitReason::MONITOR_TRAP_FLAG => ExitKind::MonitorTrap,
         BasicExitReason::PAGE_MODIFICATION_LOG_FULL => ExitKind::PageModificationLogFull,
         BasicExitReason::BUS_LOCK => ExitKind::BusLock,

@@ -171,7 +171,7 @@ const KINDS: &[(u16, ExitKind)] = &[
     (49, ExitKind::NestedFault(fault(NestedFaultCause::Misconfiguration))),
     (50, ExitKind::Virtualization(Virtualization::Invept)),
     (51, ExitKind::Rdtscp),
-    (52, ExitKind::PreemptionTimer),
+    (52, ExitKind::Deadline),
     (53, ExitKind::Virtualization(Virtualization::Invvpid)),
     (54, ExitKind::Wbinvd),
     (55, ExitKind::Xsetbv { register: 0xc000_0080, value: EDX_EAX }),
