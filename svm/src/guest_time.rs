@@ -87,8 +87,7 @@ impl<A: Frames> GuestTime for SvmVcpu<'_, '_, '_, A> {
                 return Ok(exit);
             }
             let exit = self.enter_until(deadline, timer)?;
-            let has_passed =
-                exit.code == ExitCode::INTR && self.tsc_clock().has_reached(deadline, self.host.tsc());
+            let has_passed = exit.code == ExitCode::INTR && self.tsc_clock().has_reached(deadline, self.host.tsc());
             if let Some(mut exit) = self.finish(exit) {
                 if has_passed {
                     exit.kind = ExitKind::Deadline;

@@ -12,15 +12,21 @@ use crate::cargo::{Profile, Workspace};
 use crate::coverage::Coverage;
 use crate::image::Image;
 use crate::job::{Job, Outcome, jobs};
-use crate::matrix::{IMAGES, PROFILES, Row, rows};
+use crate::matrix::{IMAGES, PROFILES, Row, TEST_IMAGE, rows};
 use crate::tally::Tally;
 use crate::{carry, diff_entry, output};
 
 /// How many machines run at a time: each takes one core.
 const WORKERS: usize = 2;
 
-/// Builds the images and runs them on the machines whose names contain `filter`.
-pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> anyhow::Result<()> {
+/// Builds the images and runs them on the machines whose names contain `filter`. With `only`, there is no more than the tests whose names
+/// contain it.
+pub(crate) fn run(
+    workspace: &Workspace,
+    filter: Option<&str>,
+    only: Option<&str>,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
     let rows: Vec<_> =
         rows().into_iter().filter(|row| filter.is_none_or(|filter| row.machine.to_string().contains(filter))).collect();
     if rows.is_empty() {
@@ -28,12 +34,19 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally
         bail!("no machine is named so; there are\n  {}", names.join("\n  "));
     }
     let folder = workspace.lock_folder()?;
-    let images = build(workspace, folder.path())?;
-    let jobs = jobs(&rows);
+    let wanted: &[&str] = if only.is_some() { &[TEST_IMAGE] } else { &IMAGES };
+    let images = build(workspace, wanted, folder.path())?;
+    let mut jobs = jobs(&rows);
+    if only.is_some() {
+        jobs.retain(Job::has_tests);
+    }
     output::progress(format_args!("{} runs, {WORKERS} at a time", jobs.len()));
-    let outcomes = perform(&jobs, &images);
+    let outcomes = perform(&jobs, &images, only);
     for outcome in &outcomes {
         count(outcome, tally);
+    }
+    if only.is_some() {
+        return Ok(());
     }
     output::line("");
     output::line(format_args!("{:32} {:>10} {:>10}   instructions per exit", "machine", "debug", "release"));
@@ -52,11 +65,11 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally
 }
 
 /// The images that could be built; the others are told of.
-fn build(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<Image>> {
+fn build(workspace: &Workspace, wanted: &[&'static str], folder: &Path) -> anyhow::Result<Vec<Image>> {
     let mut images = Vec::new();
     for profile in PROFILES {
-        output::progress(format_args!("building {} ({profile})", IMAGES.join(", ")));
-        for (name, elf) in iter::zip(IMAGES, workspace.build_images(&IMAGES, profile)?) {
+        output::progress(format_args!("building {} ({profile})", wanted.join(", ")));
+        for (name, elf) in iter::zip(wanted.iter().copied(), workspace.build_images(wanted, profile)?) {
             let Some(elf) = elf else { continue };
             match Image::convert(&elf, name, profile, folder) {
                 Ok(image) => images.push(image),
@@ -68,13 +81,14 @@ fn build(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<Image>> {
 }
 
 /// Runs the jobs, some at a time, and prints each as it ends.
-fn perform<'a>(jobs: &[Job<'a>], images: &[Image]) -> Vec<Outcome<'a>> {
+fn perform<'a>(jobs: &[Job<'a>], images: &[Image], only: Option<&str>) -> Vec<Outcome<'a>> {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
     let work = || {
         while let Some(&job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let image = images.iter().find(|image| image.name == job.image && image.profile == job.profile);
-            let outcome = image.map_or_else(|| job.fail("the image was not built".to_owned()), |image| job.run(image));
+            let outcome =
+                image.map_or_else(|| job.fail("the image was not built".to_owned()), |image| job.run(image, only));
             output::line(&outcome);
             outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
         }

@@ -8,7 +8,7 @@ use crate::cargo::Profile;
 use crate::console::{self, Test};
 use crate::coverage::Covered;
 use crate::image::Image;
-use crate::matrix::{COUNTED_IMAGE, COUNTS, CPUS, IMAGES, PROFILES, Row, Support};
+use crate::matrix::{COUNTED_IMAGE, COUNTS, CPUS, IMAGES, PROFILES, Row, Support, TEST_IMAGE};
 
 /// The time limit of a run.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -69,18 +69,22 @@ impl<'a> Job<'a> {
         self.image == COUNTED_IMAGE && self.cpus == 1 && self.row.support == Support::Full
     }
 
-    /// Boots the image, and judges.
-    pub(crate) fn run(self, image: &Image) -> Outcome<'a> {
-        let arguments: &[&str] = match self.row.support {
-            Support::Full => &[],
-            Support::Refused => &["expect=unsupported"],
-        };
+    /// Whether the image is the one with the tests.
+    pub(crate) fn has_tests(&self) -> bool {
+        self.image == TEST_IMAGE
+    }
+
+    /// Boots the image, and judges. With `only`, it runs no more than the tests whose names contain it.
+    pub(crate) fn run(self, image: &Image, only: Option<&str>) -> Outcome<'a> {
+        let only = only.map(|only| format!("only={only}"));
+        let expect = (self.row.support == Support::Refused).then_some("expect=unsupported");
+        let arguments: Vec<&str> = expect.into_iter().chain(only.as_deref()).collect();
         let boot = Boot {
             image,
             machine: &self.row.machine,
             cpus: self.cpus,
             take: self.take,
-            arguments,
+            arguments: &arguments,
             carried: None,
             limit: LIMIT,
         };

@@ -7,6 +7,8 @@ use crate::machine::{Machine, Vendor};
 pub(crate) const IMAGES: [&str; 3] = ["demo", "minimal", "emulated-tests"];
 /// The image whose instructions are counted.
 pub(crate) const COUNTED_IMAGE: &str = "demo";
+/// The image with the tests of the library.
+pub(crate) const TEST_IMAGE: &str = "emulated-tests";
 /// How often they are counted in an optimized image on one processor: each time the same.
 pub(crate) const COUNTS: u8 = 3;
 

@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Of the emulated machines, only those whose names contain this
     #[arg(long, value_name = "MACHINE")]
     filter: Option<String>,
+    /// Of the emulated machines' tests, only those whose names contain this
+    #[arg(long, value_name = "NAME", requires = "emulated_only")]
+    only: Option<String>,
 }
 
 /// Runs the tests. The last line printed is the number of those that passed and failed.
@@ -46,7 +49,7 @@ fn perform(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> a
         headers::test(workspace, tally)?;
     }
     if !arguments.host_only {
-        emulated::run(workspace, arguments.filter.as_deref(), tally)?;
+        emulated::run(workspace, arguments.filter.as_deref(), arguments.only.as_deref(), tally)?;
     }
     Ok(())
 }

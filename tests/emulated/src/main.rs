@@ -50,6 +50,7 @@ mod shootdown;
 mod start_up;
 mod state;
 mod sub_pages;
+mod time;
 mod together;
 mod unsupported;
 mod vendor_exits;
@@ -222,6 +223,12 @@ const TESTS: &[Test] = tests! {
         goes_on_after_every_exit: On::Every,
         what_cannot_be_is_refused: On::Every,
         activities: On::Every,
+    }
+    time {
+        the_counter_is_the_guests: On::Every,
+        msrs_are_answered: On::Every,
+        the_counter_is_scaled: On::Every,
+        deadlines_are_kept: On::Every,
     }
     mmio {
         long_mode: On::Every,
