@@ -19,6 +19,8 @@ pub use x86_virt_vmx as vmx;
 #[cfg(target_arch = "x86_64")]
 pub mod check;
 #[cfg(target_arch = "x86_64")]
+mod controls;
+#[cfg(target_arch = "x86_64")]
 mod processor;
 #[cfg(target_arch = "x86_64")]
 mod root;

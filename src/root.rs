@@ -188,7 +188,9 @@ impl CreateError {
             #[cfg(feature = "vmx")]
             Self::Vmx(error) => matches!(error, x86_virt_vmx::CreateError::Unsupported(_)),
             #[cfg(feature = "svm")]
-            Self::Svm(error) => matches!(error, x86_virt_svm::CreateError::Load(_)),
+            Self::Svm(error) => {
+                matches!(error, x86_virt_svm::CreateError::Load(_) | x86_virt_svm::CreateError::Intercept(_))
+            }
         }
     }
 }

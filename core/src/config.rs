@@ -19,12 +19,28 @@ register! {
         pub cr3_write: bool,
         /// MOV from CR3.
         pub cr3_read: bool,
-        /// INVLPG.
+        /// INVLPG, and on VMX INVPCID.
         pub invlpg: bool,
         /// WBINVD.
         pub wbinvd: bool,
-        #[bits(25)]
-        _reserved7: u32,
+        /// INVPCID. On VMX only together with INVLPG.
+        pub invpcid: bool,
+        /// SGDT, SIDT, SLDT, STR, LGDT, LIDT, LLDT and LTR.
+        pub descriptor_tables: bool,
+        /// RDRAND. VMX only.
+        pub rdrand: bool,
+        /// RDSEED. VMX only.
+        pub rdseed: bool,
+        /// Task switches. On VMX they end a run in any case.
+        pub task_switch: bool,
+        /// MOV from CR0, and SMSW. SVM only.
+        pub cr0_read: bool,
+        /// MOV from CR4. SVM only.
+        pub cr4_read: bool,
+        /// `INT n`. SVM only.
+        pub software_interrupt: bool,
+        #[bits(17)]
+        _reserved15: u32,
     }
 }
 

@@ -16,6 +16,7 @@ mod bytes;
 mod codes;
 mod complete;
 mod config;
+mod controls;
 #[cfg(target_arch = "x86_64")]
 mod debug;
 mod debug_registers;
@@ -89,6 +90,7 @@ pub use bits::{plain, show_field, upper_case};
 pub use codes::Code;
 pub use complete::CompleteError;
 pub use config::{FpuPolicy, Intercepts, VcpuConfig};
+pub use controls::{GuestControls, InterceptError, OwnedBits, PageFaultFilter, PauseLoop, X2APIC_MSRS};
 #[cfg(target_arch = "x86_64")]
 pub use debug::HostDebug;
 pub use debug_registers::{DebugControl, Dr7};

@@ -4,7 +4,7 @@ mod table;
 
 use core::fmt;
 
-use x86_virt_core::VcpuConfig;
+use x86_virt_core::{InterceptError, Intercepts, VcpuConfig};
 
 use crate::exit_code::ExitCode;
 
@@ -134,26 +134,61 @@ impl InterceptSet {
     /// What ends a run of a virtual processor that is made with `config`.
     #[must_use]
     pub fn of(config: &VcpuConfig) -> Self {
-        let wanted = config.intercepts();
-        let optional = [
-            (wanted.hlt(), ExitCode::HLT),
-            (wanted.pause(), ExitCode::PAUSE),
-            (wanted.rdtsc(), ExitCode::RDTSC),
-            (wanted.rdtsc(), ExitCode::RDTSCP),
-            (wanted.cr3_write(), ExitCode::CR3_WRITE),
-            (wanted.cr3_read(), ExitCode::CR3_READ),
-            (wanted.invlpg(), ExitCode::INVLPG),
-            (wanted.wbinvd(), ExitCode::WBINVD),
-        ];
-        let set = optional
-            .into_iter()
-            .filter(|(is_wanted, _)| *is_wanted)
-            .fold(Self::mandatory(), |set, (_, code)| set.with(code));
-        let [cr, dr, exceptions, misc1, misc2, misc3] = set.0;
-        // Vector 2 is not an exception: NMIs have their own intercept.
-        let exceptions = exceptions | config.exceptions() & !(1 << 2);
-        Self([cr, dr, exceptions, misc1, misc2, misc3])
+        let wanted = Self::wanted(config.intercepts());
+        let Self([a, b, c, d, e, f]) = wanted;
+        let Self([u, v, w, x, y, z]) = Self::mandatory();
+        Self([a | u, b | v, c | w, d | x, e | y, f | z]).with_exceptions(config.exceptions())
     }
+
+    /// What `intercepts` asks for. What SVM cannot intercept is left out.
+    pub(crate) fn wanted(intercepts: Intercepts) -> Self {
+        let codes: [(bool, &[ExitCode]); 13] = [
+            (intercepts.hlt(), &[ExitCode::HLT]),
+            (intercepts.pause(), &[ExitCode::PAUSE]),
+            (intercepts.rdtsc(), &[ExitCode::RDTSC, ExitCode::RDTSCP]),
+            (intercepts.cr3_write(), &[ExitCode::CR3_WRITE]),
+            (intercepts.cr3_read(), &[ExitCode::CR3_READ]),
+            (intercepts.invlpg(), &[ExitCode::INVLPG]),
+            (intercepts.wbinvd(), &[ExitCode::WBINVD]),
+            (intercepts.invpcid(), &[ExitCode::INVPCID]),
+            (intercepts.descriptor_tables(), &DESCRIPTOR_TABLES),
+            (intercepts.task_switch(), &[ExitCode::TASK_SWITCH]),
+            (intercepts.cr0_read(), &[ExitCode::CR0_READ]),
+            (intercepts.cr4_read(), &[ExitCode::CR4_READ]),
+            (intercepts.software_interrupt(), &[ExitCode::SWINT]),
+        ];
+        let wanted = codes.into_iter().filter(|(is_wanted, _)| *is_wanted);
+        wanted.flat_map(|(_, codes)| codes).fold(Self::NONE, |set, code| set.with(*code))
+    }
+
+    /// The set with the exceptions whose vectors are the bits of `vectors`. Vector 2 is not an exception: NMIs have their own intercept.
+    #[must_use]
+    pub(crate) const fn with_exceptions(self, vectors: u32) -> Self {
+        let [cr, dr, exceptions, misc1, misc2, misc3] = self.0;
+        Self([cr, dr, exceptions | vectors & !(1 << 2), misc1, misc2, misc3])
+    }
+}
+
+/// Accesses to GDTR, IDTR, LDTR and TR.
+const DESCRIPTOR_TABLES: [ExitCode; 8] = [
+    ExitCode::IDTR_READ,
+    ExitCode::GDTR_READ,
+    ExitCode::LDTR_READ,
+    ExitCode::TR_READ,
+    ExitCode::IDTR_WRITE,
+    ExitCode::GDTR_WRITE,
+    ExitCode::LDTR_WRITE,
+    ExitCode::TR_WRITE,
+];
+
+/// What SVM has no intercept for.
+pub(crate) fn check_words(intercepts: Intercepts) -> Result<(), InterceptError> {
+    for (is_wanted, intercept) in [(intercepts.rdrand(), "RDRAND"), (intercepts.rdseed(), "RDSEED")] {
+        if is_wanted {
+            return Err(InterceptError::Missing { intercept, needs: "an intercept, which SVM does not have" });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for InterceptSet {
@@ -196,7 +231,7 @@ mod tests {
     use proptest::prelude::*;
     use x86_virt_core::{Intercepts, VcpuConfig};
 
-    use super::InterceptSet;
+    use super::{InterceptSet, check_words};
     use crate::exit_code::ExitCode;
 
     #[test]
@@ -244,6 +279,28 @@ mod tests {
             assert!(most.contains(code), "{code}");
         }
     }
+
+    #[test]
+    fn each_intercept_has_its_codes() {
+        let new = Intercepts::new();
+        let tables = InterceptSet::wanted(new.with_descriptor_tables(true));
+        assert_eq!(tables.words(), [0, 0, 0, 0xff << 6, 0, 0]);
+        let rest = new.with_cr0_read(true).with_cr4_read(true).with_task_switch(true).with_software_interrupt(true);
+        let rest = InterceptSet::wanted(rest.with_invpcid(true));
+        assert_eq!(rest.to_string(), "CR0_READ CR4_READ SWINT TASK_SWITCH INVPCID");
+        let refused = check_words(new.with_rdseed(true)).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "this processor does not end a run at RDSEED: it lacks an intercept, which SVM does not have"
+        );
+        assert_eq!(check_words(rest_of_svm()), Ok(()));
+    }
+
+    /// All that SVM has.
+    fn rest_of_svm() -> Intercepts {
+        Intercepts::from_bits(u32::MAX).with_rdrand(false).with_rdseed(false)
+    }
+
     #[test]
     fn text_names_the_bits() {
         let set = InterceptSet::from_words([1, 0, 1 << 14, 0, 0, 1 << 6 | 1 << 7]);

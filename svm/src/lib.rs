@@ -54,6 +54,8 @@ mod gif;
 #[cfg(target_arch = "x86_64")]
 mod guest;
 #[cfg(target_arch = "x86_64")]
+mod guest_controls;
+#[cfg(target_arch = "x86_64")]
 mod guest_time;
 #[cfg(target_arch = "x86_64")]
 mod instructions;

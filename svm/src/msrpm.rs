@@ -50,6 +50,12 @@ impl<A: Frames> Msrpm<A> {
     pub(crate) const fn hpa(&self) -> Hpa {
         self.0.hpa()
     }
+
+    /// Whether there are bits for the MSR with the number `msr`.
+    #[expect(clippy::unused_self, reason = "a property of the map")]
+    pub(crate) fn covers(&self, msr: u32) -> bool {
+        position(msr).is_some()
+    }
 }
 
 impl<A: Frames> MsrBitmap for Msrpm<A> {

@@ -9,6 +9,7 @@ use x86_virt_core::{
 use x86_virt_npt::{NptControls, NptFormat, Pat};
 
 use crate::exit::SvmExit;
+use crate::guest_controls::Chosen;
 use crate::guest_time::Time;
 use crate::intercept::InterceptSet;
 use crate::iopm::Iopm;
@@ -56,6 +57,7 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
     pub(crate) breakpoints: [u64; 4],
     pub(crate) activity: Activity,
     pub(crate) time: Time,
+    pub(crate) chosen: Chosen,
 }
 
 impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
@@ -86,6 +88,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             breakpoints: [0; 4],
             activity: Activity::Running,
             time: Time::new(),
+            chosen: Chosen::new(config),
         };
         guest.set_up();
         Ok(guest)

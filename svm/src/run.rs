@@ -62,6 +62,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         if is_of_nmis && self.note_nmi(exit) == Outcome::GoOn || self.is_own_window(exit) {
             return None;
         }
+        if exit.code == ExitCode::EXCP_PF && self.give_back_page_fault(exit) {
+            return None;
+        }
         let kind = self.kind(exit);
         // A dirty log had taken the access away, and has given it back.
         if let ExitKind::NestedFault(fault) = &kind

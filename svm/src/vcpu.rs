@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use x86_virt_core::{AddressSpace, Event, Frames, Host, OutOfFrames, VcpuConfig};
+use x86_virt_core::{AddressSpace, Event, Frames, Host, InterceptError, OutOfFrames, VcpuConfig};
 use x86_virt_npt::NptFormat;
 
 use crate::asid::FlushCounts;
@@ -10,6 +10,7 @@ use crate::capability::Capabilities;
 use crate::check::{NextVmcb, Report, Violation, check};
 use crate::dump::VmcbDump;
 use crate::exit::SvmExit;
+use crate::intercept::check_words;
 use crate::parked::{LoadError, ParkedVcpu, check_host, nested_control};
 use crate::root::{HostPaging, Processor, SvmRoot};
 use crate::run::EntryError;
@@ -49,6 +50,7 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
         space: &'s AddressSpace<'m, NptFormat, A>,
         config: &VcpuConfig,
     ) -> Result<Self, CreateError> {
+        check_words(config.intercepts())?;
         let (host, processor) = root.parts();
         let guest = ParkedVcpu::new(host, processor.frames(), space, config)?;
         guest.load(root).map_err(|refused| CreateError::Load(refused.error))
@@ -194,6 +196,9 @@ pub enum CreateError {
     /// There are no frames for it.
     #[error(transparent)]
     OutOfFrames(#[from] OutOfFrames),
+    /// The processor cannot end a run for something.
+    #[error(transparent)]
+    Intercept(#[from] InterceptError),
     /// It cannot run on this processor.
     #[error(transparent)]
     Load(#[from] LoadError),

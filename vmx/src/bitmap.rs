@@ -69,6 +69,12 @@ impl<A: Frames> MsrBitmaps<A> {
     pub(crate) const fn hpa(&self) -> Hpa {
         self.frame.hpa()
     }
+
+    /// Whether there is a bit for the MSR with the number `msr`.
+    #[must_use]
+    pub fn covers(&self, msr: u32) -> bool {
+        msr_position(msr).is_some()
+    }
 }
 
 impl<A: Frames> MsrBitmap for MsrBitmaps<A> {

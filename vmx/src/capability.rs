@@ -6,6 +6,7 @@ mod msr;
 mod raw;
 mod registers;
 
+use x86_virt_core::InterceptError;
 use x86_virt_ept::{EptCapabilities, EptControls, EptFormat, EptUnsupported};
 
 use crate::control::{
@@ -274,6 +275,9 @@ pub enum Unsupported {
     /// The processor's EPT lacks something.
     #[error(transparent)]
     EptFormat(#[from] EptUnsupported),
+    /// VMX has no control for what shall end a run.
+    #[error(transparent)]
+    Intercept(#[from] InterceptError),
     /// A control cannot be as the library needs it.
     #[error(transparent)]
     Control(#[from] UnsupportedControl),

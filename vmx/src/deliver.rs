@@ -60,7 +60,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     pub(crate) fn write_primary(&mut self, primary: PrimaryControls) {
         if primary != self.parts.primary {
             self.parts.primary = primary;
-            // SAFETY: only called for windows and the monitor trap, which the host does not depend on.
+            // SAFETY: only called for windows, the monitor trap, the TSC offset and what `Intercepts` names: the host depends on none.
             unsafe { self.vmcs.put_sensitive(field::PRIMARY_CONTROLS, primary) };
         }
     }

@@ -13,6 +13,7 @@ use x86_virt_core::{
 
 use crate::access::{VmcsRead, VmcsWrite};
 use crate::control::EntryControls;
+use crate::cr_mask;
 use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
@@ -21,9 +22,6 @@ use crate::segment::SegmentFields;
 use crate::vcpu::{DR6_AFTER_RESET, EntryError, VmxVcpu};
 use crate::vcpu_state;
 use crate::vmcs::CurrentVmcs;
-
-/// Bits of CR0 that the guest owns: TS.
-const GUEST_OWNED_CR0: Cr0 = Cr0::new().with_ts(true);
 
 /// Bits of CR0 that a guest may have.
 const GUEST_CR0: Cr0 = Cr0::new()
@@ -68,11 +66,7 @@ const EFER_PAGING: Efer = Efer::new().with_lme(true).with_lma(true).with_nxe(tru
 impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// The registers as after INIT, and non-register state.
     pub(crate) fn initialize_guest(&mut self) {
-        let mask = Cr0::from(!GUEST_OWNED_CR0.into_bits());
-        // SAFETY: more exits, not fewer: the guest changes no bit but TS itself.
-        unsafe { self.vmcs.put_sensitive(field::CR0_GUEST_HOST_MASK, mask) };
-        // SAFETY: as above.
-        unsafe { self.vmcs.put_sensitive(field::CR4_GUEST_HOST_MASK, Cr4::from(u64::MAX)) };
+        self.write_masks();
         self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, InterruptibilityState::new());
         // SAFETY: active: the processor executes instructions, and does not wait for a signal that may never come.
         unsafe { self.vmcs.put_sensitive(field::GUEST_ACTIVITY_STATE, ActivityState::ACTIVE) };
@@ -145,15 +139,21 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         }
     }
 
-    fn guest_cr0(&self) -> Cr0 {
-        let owned = GUEST_OWNED_CR0.into_bits();
+    pub(crate) fn guest_cr0(&self) -> Cr0 {
+        let owned = self.parts.chosen.owned.cr0.into_bits();
         let real = self.vmcs.get(field::GUEST_CR0).into_bits();
         let shadow = self.vmcs.get(field::CR0_READ_SHADOW).into_bits();
-        Cr0::from(real & owned | shadow & !owned)
+        Cr0::from(cr_mask::seen(real, shadow, owned))
     }
 
-    fn guest_cr4(&self) -> Cr4 {
-        self.vmcs.get(field::CR4_READ_SHADOW)
+    pub(crate) fn guest_cr4(&self) -> Cr4 {
+        let owned = self.parts.chosen.owned.cr4.into_bits();
+        let shadow = self.vmcs.get(field::CR4_READ_SHADOW);
+        if owned == 0 {
+            return shadow;
+        }
+        let real = self.vmcs.get(field::GUEST_CR4).into_bits();
+        Cr4::from(cr_mask::seen(real, shadow.into_bits(), owned))
     }
 
     /// Loads the four entries that PAE paging keeps in registers, as MOV to CR3 does.

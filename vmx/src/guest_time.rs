@@ -73,7 +73,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     fn write_clock(&mut self, clock: TscClock) {
         if clock != TscClock::HOST {
             // The multiplier, too, is used with this control only.
-            self.set_primary(PrimaryControls::USE_TSC_OFFSETTING);
+            self.write_primary(self.parts.primary | PrimaryControls::USE_TSC_OFFSETTING);
         }
         self.vmcs.put(field::TSC_OFFSET, clock.offset);
         self.parts.time.clock.set(Some(clock));

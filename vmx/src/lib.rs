@@ -19,6 +19,7 @@ mod cache;
 mod capability;
 pub mod check;
 mod control;
+mod cr_mask;
 mod dump;
 mod event;
 mod exit;
@@ -27,6 +28,7 @@ pub mod field;
 mod guest_msr;
 mod guest_state;
 mod instruction_error;
+mod intercept;
 mod invept;
 mod invvpid;
 mod memory;
@@ -45,6 +47,8 @@ mod deliver;
 mod eptp_switching;
 #[cfg(target_arch = "x86_64")]
 mod guest;
+#[cfg(target_arch = "x86_64")]
+mod guest_controls;
 #[cfg(target_arch = "x86_64")]
 mod guest_time;
 #[cfg(target_arch = "x86_64")]

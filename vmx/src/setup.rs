@@ -5,6 +5,7 @@ use x86_virt_ept::{EptCapabilities, EptControls};
 
 use crate::capability::{Capabilities, Unsupported};
 use crate::control::{EntryControls, ExitControls, PinControls, PrimaryControls, SecondaryControls, TertiaryControls};
+use crate::intercept::{self, InterceptControls};
 
 /// The control words of a virtual processor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +27,7 @@ impl Controls {
         tables: EptControls,
     ) -> Result<Self, Unsupported> {
         let tertiary = tertiary(capabilities, tables)?;
+        intercept::check_words(config.intercepts())?;
         // Secondary controls first: on a processor without EPT, say that, and not which primary bit it cannot clear.
         Ok(Self {
             secondary: secondary(capabilities, config, tables)?,
@@ -69,21 +71,9 @@ fn primary(
     } else {
         required = required | PrimaryControls::ACTIVATE_TERTIARY_CONTROLS;
     }
-    let intercepts = config.intercepts();
-    for (wanted, control) in [
-        (intercepts.hlt(), PrimaryControls::HLT_EXITING),
-        (intercepts.pause(), PrimaryControls::PAUSE_EXITING),
-        (intercepts.rdtsc(), PrimaryControls::RDTSC_EXITING),
-        (intercepts.cr3_write(), PrimaryControls::CR3_LOAD_EXITING),
-        (intercepts.cr3_read(), PrimaryControls::CR3_STORE_EXITING),
-        (intercepts.invlpg(), PrimaryControls::INVLPG_EXITING),
-    ] {
-        if wanted {
-            required = required | control;
-        } else {
-            refused = refused | control;
-        }
-    }
+    let wanted = InterceptControls::of(config.intercepts()).primary;
+    required = required | wanted;
+    refused = refused | InterceptControls::all().primary.without(wanted);
     // A processor too old for secondary controls has no EPT: say that, not the bit.
     if !capabilities.primary().may_be_one().contains(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS) {
         return Err(Unsupported::Ept);
@@ -113,8 +103,10 @@ fn secondary(
     let mut required = SecondaryControls::ENABLE_EPT | SecondaryControls::UNRESTRICTED_GUEST;
     // XSAVES would save and load state that is the host's (IA32_XSS is not switched).
     let mut refused = SecondaryControls::ENABLE_XSAVES | SecondaryControls::ENABLE_VM_FUNCTIONS;
+    let wanted = InterceptControls::of(config.intercepts()).secondary;
+    required = required | wanted;
+    refused = refused | InterceptControls::all().secondary.without(wanted);
     for (wanted, control) in [
-        (config.intercepts().wbinvd(), SecondaryControls::WBINVD_EXITING),
         (tables.mode_based_execute(), SecondaryControls::MODE_BASED_EXECUTE_CONTROL),
         (tables.sub_page_write(), SecondaryControls::SUB_PAGE_WRITE_PERMISSIONS),
     ] {

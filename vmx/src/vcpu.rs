@@ -4,7 +4,7 @@
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
     Activity, AddressSpace, Cr4, Efer, Event, Events, Exit, FpuPolicy, Frame, Frames, Gprs, Host, HostDebug, Hpa,
-    OutOfFrames, PageFaultErrorCode, Tag, VcpuConfig,
+    OutOfFrames, Tag, VcpuConfig,
 };
 use x86_virt_ept::{EptControls, EptFormat, Spptp};
 
@@ -17,7 +17,7 @@ use crate::control::{PrimaryControls, SecondaryControls, TertiaryControls};
 use crate::eptp_switching::{EptpSpaces, OtherControls, eptp};
 use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
-use crate::guest_msr::ExceptionBitmap;
+use crate::guest_controls::Chosen;
 use crate::guest_time::Time;
 use crate::host_state::HostState;
 use crate::instruction_error::VmFail;
@@ -82,6 +82,7 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) sub_pages: Option<SubPages<'s, A>>,
     pub(crate) primary: PrimaryControls,
     pub(crate) secondary: SecondaryControls,
+    pub(crate) chosen: Chosen,
     pub(crate) time: Time,
     pub(crate) cache: Cache,
     /// What of the guest's mode the world switch needs; `None` if the VMCS must be asked.
@@ -192,6 +193,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             sub_pages: None,
             primary: controls.primary,
             secondary: controls.secondary,
+            chosen: Chosen::new(config),
             time: Time::new(controls.pin, PreemptionTimer::of(&capabilities)),
             cache: Cache::default(),
             mode: None,
@@ -210,7 +212,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         let vmcs = Vmcs::new(&capabilities, frames)?;
         let parked = ParkedVcpu { vmcs, parts };
         let mut vcpu = parked.load(root).map_err(|refused| CreateError::Load(refused.error))?;
-        vcpu.initialize(&controls, config);
+        vcpu.initialize(&controls);
         match vcpu.vmcs.take_fault() {
             Some(fault) => Err(CreateError::Field(fault)),
             None => Ok(vcpu),
@@ -218,7 +220,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     }
 
     /// Writes the fields that stay the same for the virtual processor's life.
-    fn initialize(&mut self, controls: &Controls, config: &VcpuConfig) {
+    fn initialize(&mut self, controls: &Controls) {
         let vmcs = &mut self.vmcs;
         // SAFETY: `Controls::new` keeps the host's interrupts, ports, MSRs and registers from the guest.
         unsafe { vmcs.put_sensitive(field::PIN_CONTROLS, controls.pin) };
@@ -257,13 +259,9 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             // SAFETY: no MSR areas.
             unsafe { vmcs.put_sensitive(field, 0) };
         }
-        let exceptions = ExceptionBitmap::from_bits(config.exceptions()).with_mc(true);
-        // SAFETY: machine checks, which are the host's, are in it.
-        unsafe { vmcs.put_sensitive(field::EXCEPTION_BITMAP, exceptions) };
-        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MASK, PageFaultErrorCode::new());
-        vmcs.put(field::PAGE_FAULT_ERROR_CODE_MATCH, PageFaultErrorCode::new());
         vmcs.put(field::CR3_TARGET_COUNT, 0);
         vmcs.put(field::GUEST_IA32_PAT, PAT_AFTER_RESET);
+        self.write_exceptions();
         self.initialize_log();
         self.initialize_guest();
     }

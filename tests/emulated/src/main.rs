@@ -12,6 +12,7 @@ mod check_svm;
 mod check_vmx;
 mod code;
 mod completion;
+mod controls;
 mod controls_vmx;
 mod coverage;
 mod debug;
@@ -223,6 +224,14 @@ const TESTS: &[Test] = tests! {
         goes_on_after_every_exit: On::Every,
         what_cannot_be_is_refused: On::Every,
         activities: On::Every,
+    }
+    controls {
+        intercepts_change: On::Every,
+        page_faults_are_filtered: On::Every,
+        owned_bits_change_without_an_exit: On::Every,
+        loops_of_pause_end_a_run: On::Every,
+        ranges_of_msrs: On::Every,
+        cr3_targets: On::Only(Vendor::Intel),
     }
     time {
         the_counter_is_the_guests: On::Every,

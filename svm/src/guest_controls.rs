@@ -1,0 +1,154 @@
+//! What ends a run, changed while the guest lives.
+
+use x86_virt_core::{
+    Cr0, Cr4, Frames, GuestControls, Gva, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits,
+    PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, Vcpu as _, VcpuConfig,
+};
+
+use crate::exit::SvmExit;
+use crate::exit_code::ExitCode;
+use crate::intercept::{InterceptSet, check_words};
+use crate::run::Wanted;
+use crate::vcpu::SvmVcpu;
+use crate::vmcb::control;
+
+/// What a hypervisor has chosen of the intercepts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen {
+    intercepts: Intercepts,
+    exceptions: u32,
+    page_faults: PageFaultFilter,
+    pause_loop: Option<PauseLoop>,
+    owned: OwnedBits,
+}
+
+impl Chosen {
+    pub(crate) const fn new(config: &VcpuConfig) -> Self {
+        Self {
+            intercepts: config.intercepts(),
+            exceptions: config.exceptions(),
+            page_faults: PageFaultFilter::ALL,
+            pause_loop: None,
+            owned: OwnedBits::NONE,
+        }
+    }
+}
+
+/// The bits of CR0 whose writes CR0_SEL_WRITE does not intercept.
+///
+/// AMD APM vol. 2, section 15.8.1, "State Saved on Exit" and table "Instruction Intercepts" (selective CR0 write).
+const SELECTIVE: Cr0 = Cr0::new().with_ts(true).with_mp(true);
+
+impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
+    /// Intercepts the codes that are in `now` and were not in `before`, and the other way round. What the library has added of its own stays.
+    fn change_intercepts(&mut self, before: InterceptSet, now: InterceptSet) {
+        for code in now.iter().filter(|code| !before.contains(*code)) {
+            self.set_intercepted(code, Wanted::Yes);
+        }
+        for code in before.iter().filter(|code| !now.contains(*code)) {
+            self.set_intercepted(code, Wanted::No);
+        }
+    }
+
+    /// The intercepts that the choices make, besides those that there always are.
+    fn chosen_intercepts(&self) -> InterceptSet {
+        let Chosen { intercepts, exceptions, pause_loop, owned, .. } = self.guest.chosen;
+        let mut set = InterceptSet::wanted(intercepts).with_exceptions(exceptions);
+        if pause_loop.is_some() {
+            set = set.with(ExitCode::PAUSE);
+        }
+        if owned.cr0 == SELECTIVE { set.with(ExitCode::CR0_SEL_WRITE) } else { set.with(ExitCode::CR0_WRITE) }
+    }
+
+    /// Changes what was chosen, and the intercepts with it.
+    fn choose(&mut self, change: impl FnOnce(&mut Chosen)) {
+        let before = self.chosen_intercepts();
+        change(&mut self.guest.chosen);
+        self.change_intercepts(before, self.chosen_intercepts());
+        let Chosen { intercepts, pause_loop, .. } = self.guest.chosen;
+        // With a count of 0 every PAUSE ends a run.
+        let counted = pause_loop.filter(|_| !intercepts.pause());
+        let count = counted.map_or(0, |counted| counted.count);
+        let gap = counted.map_or(0, |counted| u16::try_from(counted.gap).unwrap_or(u16::MAX));
+        let threshold = if self.capabilities().features().pause_filter_threshold() { gap } else { 0 };
+        if self.read(control::PAUSE_FILTER_COUNT) != count || self.read(control::PAUSE_FILTER_THRESHOLD) != threshold {
+            self.write(control::PAUSE_FILTER_COUNT, count);
+            self.write(control::PAUSE_FILTER_THRESHOLD, threshold);
+        }
+    }
+
+    /// Gives the guest a page fault that the hypervisor does not want to see, merged with the event in whose delivery it came. False if it
+    /// is one that it wants.
+    #[cold]
+    pub(crate) fn give_back_page_fault(&mut self, exit: SvmExit) -> bool {
+        let [a, b, c, d, ..] = exit.info1.to_le_bytes();
+        let code = u32::from_le_bytes([a, b, c, d]);
+        !self.guest.chosen.page_faults.matches(PageFaultErrorCode::from_bits(code))
+            && self.raise_page_fault(Gva::new(exit.info2), code).is_ok()
+    }
+}
+
+impl<A: Frames> GuestControls for SvmVcpu<'_, '_, '_, A> {
+    fn intercepts(&self) -> Intercepts {
+        self.guest.chosen.intercepts
+    }
+
+    fn set_intercepts(&mut self, intercepts: Intercepts) -> Result<(), InterceptError> {
+        check_words(intercepts)?;
+        self.choose(|chosen| chosen.intercepts = intercepts);
+        Ok(())
+    }
+
+    fn exceptions(&self) -> u32 {
+        self.guest.chosen.exceptions
+    }
+
+    fn set_exceptions(&mut self, vectors: u32) {
+        self.choose(|chosen| chosen.exceptions = vectors);
+    }
+
+    fn page_fault_filter(&self) -> PageFaultFilter {
+        self.guest.chosen.page_faults
+    }
+
+    fn set_page_fault_filter(&mut self, filter: PageFaultFilter) {
+        self.guest.chosen.page_faults = filter;
+    }
+
+    fn pause_loop(&self) -> Option<PauseLoop> {
+        self.guest.chosen.pause_loop
+    }
+
+    fn set_pause_loop(&mut self, pause_loop: Option<PauseLoop>) -> Result<(), InterceptError> {
+        if pause_loop.is_some() && !self.capabilities().features().pause_filter() {
+            let needs = "PauseFilter (CPUID Fn8000_000A EDX bit 10)";
+            return Err(InterceptError::Missing { intercept: "loops of PAUSE", needs });
+        }
+        self.choose(|chosen| chosen.pause_loop = pause_loop);
+        Ok(())
+    }
+
+    fn owned_bits(&self) -> OwnedBits {
+        self.guest.chosen.owned
+    }
+
+    fn set_owned_bits(&mut self, wanted: OwnedBits) -> OwnedBits {
+        let has_both = wanted.cr0.into_bits() & SELECTIVE.into_bits() == SELECTIVE.into_bits();
+        let cr0 = if has_both { SELECTIVE } else { Cr0::new() };
+        let granted = OwnedBits { cr0, cr4: Cr4::new() };
+        self.choose(|chosen| chosen.owned = granted);
+        granted
+    }
+
+    fn covers_msr(&self, msr: u32) -> bool {
+        self.guest.msrpm.covers(msr)
+    }
+
+    fn is_msr_intercepted(&self, msr: u32, access: MsrAccess) -> bool {
+        self.guest.msrpm.is_intercepted(msr, access)
+    }
+
+    fn is_port_intercepted(&self, port: u16) -> bool {
+        self.guest.iopm.is_intercepted(port)
+    }
+}
