@@ -45,6 +45,7 @@ pub use vcpu::{AnyVcpu, EntryError, Reason};
 #[doc = include_str!("../docs/guide/src/encodings.md")]
 #[doc = include_str!("../docs/guide/src/refused-entry.md")]
 #[doc = include_str!("../docs/guide/src/state.md")]
+#[doc = include_str!("../docs/guide/src/time.md")]
 pub mod guide {}
 
 /// The example of the guide that needs the feature `testing`.
