@@ -1,9 +1,11 @@
 //! Accesses to devices in guest-physical memory, and their completion.
 
 mod alu;
+mod bus;
 mod parse;
 mod string;
 
+use self::bus::Bus;
 use crate::GuestMemory;
 use crate::addr::Gpa;
 use crate::complete;
@@ -54,6 +56,8 @@ pub use alu::{Arithmetic, BitOperation};
 pub struct Mmio {
     /// The guest-physical address.
     pub gpa: Gpa,
+    /// Where the part of the operand beyond the end of the page is, if it has one. Either page may be memory.
+    pub second: Option<Gpa>,
     /// How many bytes are moved at a time.
     pub size: OperandSize,
     /// What is done.
@@ -228,56 +232,55 @@ impl Mmio {
     ///
     /// # Errors
     ///
-    /// [`MmioError`] if it cannot be decoded or is not known here, or the fault came from a walk of the guest's tables.
+    /// [`MmioError`] if it cannot be decoded or is not known here, or the fault came from a walk of the guest's tables; and
+    /// [`MmioError::Memory`] if the operand is in two pages, and the guest's tables do not allow the access to one of them.
     pub fn of<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, fault: &NestedFault) -> Result<Self, MmioError> {
         if fault.table_walk {
             return Err(MmioError::TableWalk { gpa: fault.gpa });
         }
-        let mmio = parse::parse(vcpu, memory, fault.gpa)?;
-        let offset = mmio.gpa.get() & 0xfff;
-        let is_string = matches!(mmio.operation, MmioOperation::String(_));
-        if offset + u64::from(mmio.size.bytes()) > 0x1000 && !is_string {
-            return Err(MmioError::CrossesPage { gpa: mmio.gpa });
-        }
-        Ok(mmio)
+        parse::parse(vcpu, memory, fault.gpa)
     }
 
     /// Does what the instruction does, with `device` as the memory at the address, and goes to the next instruction.
+    ///
+    /// An operand in two pages is accessed page by page: the part of it that is memory there, and the other at `device`, in pieces of up to
+    /// 4 bytes that are aligned. It is not locked.
     ///
     /// A string instruction is done to its end; `device` answers wherever `memory` has nothing or does not allow the access. Where the
     /// guest's own tables do not allow it, the registers say how far it came, and the instruction is not skipped.
     ///
     /// # Errors
     ///
-    /// [`MmioError::Memory`] with the fault, which [`Vcpu::raise_fault`] gives to the guest. Only string instructions fail.
+    /// [`MmioError::Memory`] with the fault, which [`Vcpu::raise_fault`] gives to the guest. Only string instructions fail, and operands in two
+    /// pages of which memory cannot be reached at all.
     pub fn complete<V: Vcpu>(
         &self,
         vcpu: &mut V,
         memory: &impl GuestMemory,
         device: &mut impl MmioDevice,
     ) -> Result<(), MmioError> {
-        let (gpa, size) = (self.gpa, self.size);
+        let size = self.size;
+        let mut bus = Bus { gpa: self.gpa, second: self.second, size, memory, device: &mut *device };
         match self.operation {
             MmioOperation::String(string) => string::complete(string, size, vcpu, memory, device)?,
             MmioOperation::Load { destination, extension } => {
-                let value = device.read(gpa, size) & size.mask();
+                let value = bus.read()?;
                 let value = if extension == Extension::Sign { size.sign_extend(value) } else { value };
                 destination.write(vcpu, value);
             }
             MmioOperation::Store(source) => {
-                let value = source.read(vcpu) & size.mask();
-                device.write(gpa, size, value);
+                bus.write(source.read(vcpu))?;
             }
             MmioOperation::Modify { operation, source } => {
-                let (value, other) = (device.read(gpa, size), source.read(vcpu));
+                let (value, other) = (bus.read()?, source.read(vcpu));
                 let (result, flags) = operation.apply(size, value, other, vcpu.rflags());
                 if operation.has_result() {
-                    device.write(gpa, size, result);
+                    bus.write(result)?;
                 }
                 vcpu.set_rflags(flags);
             }
             MmioOperation::Combine { operation, destination } => {
-                let (value, other) = (destination.read(vcpu), device.read(gpa, size));
+                let (value, other) = (destination.read(vcpu), bus.read()?);
                 let (result, flags) = operation.apply(size, value, other, vcpu.rflags());
                 if operation.has_result() {
                     destination.write(vcpu, result);
@@ -285,33 +288,33 @@ impl Mmio {
                 vcpu.set_rflags(flags);
             }
             MmioOperation::Bit { operation, index } => {
-                let value = device.read(gpa, size) & size.mask();
+                let value = bus.read()?;
                 let bit = 1_u64.checked_shl(u32::from(index)).unwrap_or(0);
                 if let Some(result) = operation.apply(value, bit) {
-                    device.write(gpa, size, result);
+                    bus.write(result)?;
                 }
                 let flags: Rflags = vcpu.rflags();
                 vcpu.set_rflags(flags.with_cf(value & bit != 0));
             }
             MmioOperation::Exchange(register) => {
-                let value = device.read(gpa, size) & size.mask();
-                device.write(gpa, size, register.read(vcpu));
+                let value = bus.read()?;
+                bus.write(register.read(vcpu))?;
                 register.write(vcpu, value);
             }
             MmioOperation::ExchangeAdd(register) => {
-                let value = device.read(gpa, size) & size.mask();
+                let value = bus.read()?;
                 let (sum, flags) = Arithmetic::Add.apply(size, value, register.read(vcpu), vcpu.rflags());
-                device.write(gpa, size, sum);
+                bus.write(sum)?;
                 register.write(vcpu, value);
                 vcpu.set_rflags(flags);
             }
             MmioOperation::CompareExchange(register) => {
-                let value = device.read(gpa, size) & size.mask();
+                let value = bus.read()?;
                 let accumulator = MmioRegister { gpr: Gpr::Rax, size, is_high_byte: false };
                 let expected = accumulator.read(vcpu);
                 let (_, flags) = Arithmetic::Compare.apply(size, expected, value, vcpu.rflags());
                 if expected == value {
-                    device.write(gpa, size, register.read(vcpu));
+                    bus.write(register.read(vcpu))?;
                 } else {
                     accumulator.write(vcpu, value);
                 }
@@ -345,13 +348,7 @@ pub enum MmioError {
         /// The address.
         gpa: Gpa,
     },
-    /// The access is to two pages.
-    #[error("the access at {gpa} crosses the border of a page")]
-    CrossesPage {
-        /// The address.
-        gpa: Gpa,
-    },
-    /// Memory of the guest, which a string instruction also accesses, cannot be reached.
+    /// Memory of the guest, which a string instruction or an operand in two pages also accesses, cannot be reached.
     #[error("the other operand cannot be reached: {0}")]
     Memory(#[from] GuestFault),
 }

@@ -7,8 +7,10 @@ use super::{
     MmioStringKind,
 };
 use crate::GuestMemory;
-use crate::addr::Gpa;
+use crate::addr::{Gpa, Gva};
 use crate::decode;
+use crate::guest_paging::{GuestAccess, GuestPaging, Privilege, to_page_end};
+use crate::linear;
 use crate::operand::OperandSize;
 use crate::register::Gpr;
 use crate::segment::SegmentRegister;
@@ -27,7 +29,58 @@ pub(super) fn parse<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, gpa: Gpa) -> R
     }
     let operation = operation(vcpu, &decoded, size).ok_or(unknown)?;
     let length = u8::try_from(decoded.len()).unwrap_or(0);
-    Ok(Mmio { gpa, size, operation, length })
+    let (gpa, second) =
+        pages(vcpu, memory, &decoded, operation, size)?.map_or((gpa, None), |(gpa, second)| (gpa, Some(second)));
+    Ok(Mmio { gpa, second, size, operation, length })
+}
+
+/// Where an operand in two pages begins, and where its part in the second is. The processor reports only one of them, and may not have
+/// come to the other.
+fn pages<V: Vcpu>(
+    vcpu: &V,
+    memory: &impl GuestMemory,
+    decoded: &Decoded,
+    operation: MmioOperation,
+    size: OperandSize,
+) -> Result<Option<(Gpa, Gpa)>, MmioError> {
+    if size == OperandSize::Bits8 || matches!(operation, MmioOperation::String(_)) {
+        return Ok(None);
+    }
+    let Some(gva) = linear_address(vcpu, decoded, size) else { return Ok(None) };
+    if to_page_end(gva) >= usize::from(size.bytes()) {
+        return Ok(None);
+    }
+    let privilege = Privilege::of(vcpu);
+    let access = if operation.writes() { GuestAccess::write(privilege) } else { GuestAccess::read(privilege) };
+    let second = Gva::new((gva.get() | 0xfff).wrapping_add(1));
+    let paging = GuestPaging::of(vcpu);
+    Ok(Some((paging.access(memory, gva, access)?.gpa, paging.access(memory, second, access)?.gpa)))
+}
+
+/// The linear address of the operand in memory.
+fn linear_address<V: Vcpu>(vcpu: &V, decoded: &Decoded, size: OperandSize) -> Option<Gva> {
+    let operand = (0..decoded.op_count()).find(|operand| decoded.op_kind(*operand) == OpKind::Memory)?;
+    let address = decoded.virtual_address(operand, 0, |register, _, _| {
+        if register.is_segment_register() {
+            return decode::segment(register).map(|segment| linear::address(vcpu, segment, 0));
+        }
+        let gpr = Gpr::from_number(u64::try_from(register.full_register().number()).ok()?);
+        let bits = u32::try_from(register.size()).unwrap_or(8).saturating_mul(8);
+        Some(vcpu.gpr(gpr) & u64::MAX.checked_shr(64_u32.saturating_sub(bits)).unwrap_or(u64::MAX))
+    })?;
+    // BT and the like with a register: its upper bits, which have a sign, move the address.
+    let is_bit = matches!(decoded.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
+    let moved = match register(decoded.op1_register()) {
+        Some(index) if is_bit => {
+            let bits = size.sign_extend(index.read(vcpu));
+            let units = i64::from_le_bytes(bits.to_le_bytes()) >> size.bits().trailing_zeros();
+            u64::from_le_bytes(units.to_le_bytes()).wrapping_mul(u64::from(size.bytes()))
+        }
+        _ => 0,
+    };
+    let address = address.wrapping_add(moved);
+    let is_64_bit = linear::is_64_bit(vcpu);
+    Some(Gva::new(if is_64_bit { address } else { address & 0xffff_ffff }))
 }
 
 /// What the processor has fetched. It may end before the instruction does.

@@ -154,6 +154,7 @@ fn bytes_are_accesses() {
         let (vcpu, memory) = guest(code);
         let expected = Mmio {
             gpa: Gpa::new(DEVICE),
+            second: None,
             size: *size,
             operation: *operation,
             length: u8::try_from(code.len()).unwrap(),
@@ -180,8 +181,6 @@ fn what_is_not_known_is_an_error() {
         assert_eq!(error, Err(MmioError::Unknown { rip: CODE, gpa: Gpa::new(DEVICE) }), "{code:02x?}");
     }
     let (vcpu, memory) = guest(&[0x8b, 0x03]);
-    let gpa = Gpa::new(DEVICE + 0xffd);
-    assert_eq!(Mmio::of(&vcpu, &memory, &fault(gpa.get())), Err(MmioError::CrossesPage { gpa }));
     let walk = NestedFault { table_walk: true, ..fault(DEVICE) };
     assert_eq!(Mmio::of(&vcpu, &memory, &walk), Err(MmioError::TableWalk { gpa: Gpa::new(DEVICE) }));
     let (vcpu, memory) = guest(&[0x06]);
@@ -227,6 +226,42 @@ fn registers_are_as_on_a_processor() {
     assert_eq!(log, [read(4), write(4, 0x4433_2211)]);
     let (vcpu, log) = done(&[0x0f, 0xba, 0x33, 0x04], 0x12);
     assert!(vcpu.state.cpu.rflags.cf() && log == [read(4), write(4, 2)]);
+}
+
+#[test]
+fn an_operand_in_two_pages_is_in_both() {
+    /// The last two bytes of memory; the device is behind them.
+    const BORDER: u64 = 0xfffe;
+    let do_at = |code: &[u8], rbx: u64, faulting: u64| {
+        let (mut vcpu, memory) = guest(code);
+        vcpu.state.gprs.rbx = rbx;
+        let mut device = Device { value: 0x1234_5678, log: Vec::new() };
+        let mmio = Mmio::of(&vcpu, &memory, &fault(faulting)).unwrap();
+        mmio.complete(&mut vcpu, &memory, &mut device).unwrap();
+        let mut bytes = [0; 2];
+        memory.read(Gpa::new(BORDER), &mut bytes).unwrap();
+        (mmio, vcpu.state.gprs, device.log, bytes)
+    };
+    // MOV ECX, [RBX]: the processor may report the second page, where it found nothing.
+    let (mmio, gprs, log, _) = do_at(&[0x8b, 0x0b], BORDER, 0x1_0000);
+    assert_eq!((mmio.gpa.get(), mmio.second.map(Gpa::get)), (BORDER, Some(0x1_0000)));
+    assert_eq!((gprs.rcx, log), (0x5678_9090, [(false, 0x1_0000, 2, 0)].to_vec()));
+    // MOV [RBX], ECX.
+    let (_, _, log, bytes) = do_at(&[0x89, 0x0b], BORDER, 0x1_0000);
+    assert_eq!((bytes, log), ([0x11, 0x22], [(true, 0x1_0000, 2, 0x4433)].to_vec()));
+    // XCHG [RBX], RCX with three bytes in one page of a device and five in the next: aligned pieces.
+    let start = DEVICE + 0xffd;
+    let (_, gprs, log, _) = do_at(&[0x48, 0x87, 0x0b], start, start);
+    let pieces = [(start, 1), (start + 1, 2), (start + 3, 4), (start + 7, 1)];
+    let reads = pieces.map(|(gpa, size)| (false, gpa, size, 0));
+    let values = [0x11, 0x3322, 0x7766_5544, 0x88];
+    let writes = [0, 1, 2, 3].map(|index| (true, pieces[index].0, pieces[index].1, values[index]));
+    assert_eq!(log, [reads, writes].concat());
+    assert_eq!(gprs.rcx, 0x7812_3456_7856_7878);
+    // BT [RBX], ECX: bit 0x44332211 is 0x8866442 bytes further, so that the operand is there.
+    let (vcpu, memory) = guest(&[0x0f, 0xa3, 0x0b]);
+    let mmio = Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap();
+    assert_eq!(mmio.second, None, "aligned to its size");
 }
 
 #[test]

@@ -243,6 +243,7 @@ const TESTS: &[Test] = tests! {
         long_mode: On::Every,
         protected_mode: On::Every,
         real_mode: On::Every,
+        across_pages: On::Every,
     }
 };
 

@@ -10,7 +10,7 @@ use x86_virt::{
 
 use crate::bench::Bench;
 use crate::guest::{CODE, DATA, Guest, Mode, page};
-use crate::harness::{Outcome, ensure, ensure_eq, fail};
+use crate::harness::{Failure, Outcome, ensure, ensure_eq, fail};
 
 /// An instruction whose memory operand is at RSI, or for string instructions at RDI or RSI.
 struct Case {
@@ -182,6 +182,127 @@ pub(crate) fn protected_mode(bench: &Bench) -> Outcome {
 /// In real mode.
 pub(crate) fn real_mode(bench: &Bench) -> Outcome {
     run(bench, Mode::Real, REAL)
+}
+
+/// A page that the guest does not have.
+struct PageOfDevice {
+    bytes: [u8; 0x1000],
+    accesses: usize,
+}
+
+impl PageOfDevice {
+    fn at(&mut self, gpa: Gpa, size: OperandSize) -> Option<&mut [u8]> {
+        self.accesses += 1;
+        let start = usize::try_from(gpa.get().checked_sub(DATA)?).ok()?;
+        self.bytes.get_mut(start..start + usize::from(size.bytes()))
+    }
+}
+
+impl MmioDevice for PageOfDevice {
+    fn read(&mut self, gpa: Gpa, size: OperandSize) -> u64 {
+        let mut value = [0; 8];
+        for (byte, there) in value.iter_mut().zip(self.at(gpa, size).unwrap_or_default()) {
+            *byte = *there;
+        }
+        u64::from_le_bytes(value)
+    }
+
+    fn write(&mut self, gpa: Gpa, size: OperandSize, value: u64) {
+        for (byte, there) in value.to_le_bytes().iter().zip(self.at(gpa, size).unwrap_or_default()) {
+            *there = *byte;
+        }
+    }
+}
+
+#[rustfmt::skip]
+const ACROSS: &[(&str, &[u8])] = &[
+    ("mov ax, [rsi]", &[0x66, 0x8b, 0x06]),
+    ("mov eax, [rsi]", &[0x8b, 0x06]),
+    ("mov rax, [rsi]", &[0x48, 0x8b, 0x06]),
+    ("movsxd rcx, dword [rsi]", &[0x48, 0x63, 0x0e]),
+    ("mov [rsi], rdx", &[0x48, 0x89, 0x16]),
+    ("mov dword [rsi], imm32", &[0xc7, 0x06, 0x78, 0x56, 0x34, 0x12]),
+    ("add [rsi], edx", &[0x01, 0x16]),
+    ("xchg [rsi], rdx", &[0x48, 0x87, 0x16]),
+    ("neg qword [rsi]", &[0x48, 0xf7, 0x1e]),
+    ("bts dword [rsi], 30", &[0x0f, 0xba, 0x2e, 30]),
+];
+
+/// Operands in two pages: one memory and one the device, in both orders, at each place where they can be.
+pub(crate) fn across_pages(bench: &Bench) -> Outcome {
+    bench.with_guest(Mode::Long, &[], &VcpuConfig::new(), |guest| {
+        for (name, code) in ACROSS {
+            for border in [DATA, DATA + 0x1000] {
+                for before in 1..8 {
+                    check_across(guest, code, border - before)
+                        .map_err(|why| Failure::new(format!("{name} at {:#x}: {why}", border - before)))?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The same instruction on memory alone, and with the page at DATA a device.
+fn check_across(guest: &mut Guest<'_, '_>, code: &[u8], address: u64) -> Outcome {
+    const AROUND: usize = 16;
+    let start = address - 4;
+    let fill = |guest: &Guest<'_, '_>| -> Outcome<CpuState> {
+        guest.ram.write(CODE, &[0xf4; 32])?;
+        guest.ram.write(CODE, code)?;
+        for (byte, offset) in (0x81_u8..).step_by(7).zip(0..16) {
+            guest.ram.write(start + offset, &[byte])?;
+        }
+        let mut state = Mode::Long.state();
+        state.gprs = Gprs { rax: u64::MAX, rdx: 0xfedc_ba98_7654_3210, rsi: address, ..Gprs::default() };
+        Ok(state)
+    };
+    let state = fill(guest)?;
+    guest.vcpu.set_state(&state)?;
+    guest.expect(ExitKind::Hlt)?;
+    let mut expected = [0; AROUND];
+    guest.ram.read(start, &mut expected)?;
+    let (gprs, flags, rip) = (*guest.vcpu.gprs(), guest.vcpu.rflags().into_bits() & BIT, guest.vcpu.rip());
+
+    let state = fill(guest)?;
+    let mut device = PageOfDevice { bytes: [0; 0x1000], accesses: 0 };
+    guest.ram.read(DATA, &mut device.bytes)?;
+    guest.space.unmap(page(DATA))?.at_next_entry();
+    guest.vcpu.set_state(&state)?;
+    let outcome = run_across(guest, &mut device);
+    let mapping = Mapping::new(Access::ALL).largest(PageSize::Size4K);
+    guest.space.map(page(DATA), &guest.ram, DATA, mapping)?;
+    let is_accessed = outcome?;
+    let mut found = [0; AROUND];
+    for (byte, gpa) in found.iter_mut().zip(start..) {
+        match gpa.checked_sub(DATA).and_then(|offset| device.bytes.get(usize::try_from(offset).ok()?)) {
+            Some(there) => *byte = *there,
+            None => guest.ram.read(gpa, core::slice::from_mut(byte))?,
+        }
+    }
+    ensure!(is_accessed || device.accesses == 0, "the device was accessed without an exit");
+    ensure_eq!(*guest.vcpu.gprs(), gprs, "registers");
+    ensure_eq!(guest.vcpu.rflags().into_bits() & BIT, flags, "flags");
+    ensure_eq!(found, expected, "bytes");
+    ensure_eq!(guest.vcpu.rip(), rip, "RIP");
+    Ok(())
+}
+
+/// Runs to HLT, and says whether an exit was answered: not where the operand ends before the device.
+fn run_across(guest: &mut Guest<'_, '_>, device: &mut PageOfDevice) -> Outcome<bool> {
+    let mut is_accessed = false;
+    for _ in 0..3 {
+        match guest.run()?.kind {
+            ExitKind::NestedFault(fault) => {
+                let mmio = Mmio::of(&guest.vcpu, guest.space, &fault)?;
+                mmio.complete(&mut guest.vcpu, guest.space, device)?;
+                is_accessed = true;
+            }
+            ExitKind::Hlt => return Ok(is_accessed),
+            kind => fail!("{kind:x?} at {:#x}", guest.vcpu.rip()),
+        }
+    }
+    fail!("the guest does not come to its end")
 }
 
 /// What an instruction leaves behind.
