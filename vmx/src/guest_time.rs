@@ -191,9 +191,10 @@ mod tests {
     use x86_virt_core::{TscClock, TscScale};
 
     use super::read_clock;
-    use crate::access::{FakeVmcs, VmcsWrite as _};
+    use crate::access::VmcsWrite as _;
     use crate::control::{PrimaryControls, SecondaryControls};
     use crate::field;
+    use crate::testing::FakeVmcs;
 
     #[test]
     fn fields_count_only_with_their_controls() {

@@ -234,13 +234,13 @@ fn an_operand_in_two_pages_is_in_both() {
     const BORDER: u64 = 0xfffe;
     let do_at = |code: &[u8], rbx: u64, faulting: u64| {
         let (mut vcpu, memory) = guest(code);
-        vcpu.state.gprs.rbx = rbx;
+        vcpu.state.cpu.gprs.rbx = rbx;
         let mut device = Device { value: 0x1234_5678, log: Vec::new() };
         let mmio = Mmio::of(&vcpu, &memory, &fault(faulting)).unwrap();
         mmio.complete(&mut vcpu, &memory, &mut device).unwrap();
         let mut bytes = [0; 2];
         memory.read(Gpa::new(BORDER), &mut bytes).unwrap();
-        (mmio, vcpu.state.gprs, device.log, bytes)
+        (mmio, vcpu.state.cpu.gprs, device.log, bytes)
     };
     // MOV ECX, [RBX]: the processor may report the second page, where it found nothing.
     let (mmio, gprs, log, _) = do_at(&[0x8b, 0x0b], BORDER, 0x1_0000);

@@ -1,6 +1,6 @@
 //! The fields of rules: a rule lists all that it reads of the VMCB and the VMSA.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::BTreeSet;
 use std::format;
 use std::string::String;

@@ -1,6 +1,6 @@
 //! The fields of rules: a rule lists all that it reads.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
@@ -8,13 +8,14 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::pairs;
 use super::state::{Mode, State, encoding};
-use crate::access::{FakeVmcs, VmcsRead};
+use crate::access::VmcsRead;
 use crate::capability::Capabilities;
 use crate::check::controls::EXECUTION;
 use crate::check::{Entry, RULES, Report, Rule, RuleKind, RuleSet, check_entry};
 use crate::control::ControlWord;
 use crate::field::{self, Encoding};
 use crate::instruction_error::{InstructionError, VmFail};
+use crate::testing::FakeVmcs;
 
 /// A VMCS that takes note of what is read, and of which a field may be missing.
 struct Recorder<'a> {
@@ -71,8 +72,8 @@ fn record(state: &State, reads: &mut Reads) {
     for word in ControlWord::ALL.map(encoding) {
         let cut = recorder(Some(word));
         let without = check_entry(&cut, &capabilities, entry);
-        for index in 0..RULES.len() {
-            if counts(&RULES[index], word) && outcome(&report, index) != outcome(&without, index) {
+        for (index, rule) in RULES.iter().enumerate() {
+            if counts(rule, word) && outcome(&report, index) != outcome(&without, index) {
                 reads.entry(index).or_default().insert(word);
             }
         }
@@ -108,7 +109,7 @@ fn a_rule_lists_what_it_reads() {
     // And nothing else.
     for (rule, read) in RULES.iter().zip(reads.values()).filter(|(rule, _)| rule.kind == RuleKind::Checked) {
         let never: Vec<_> = rule.fields.iter().filter(|field| !read.contains(field)).collect();
-        assert_eq!(never, [&Encoding::new(0); 0], "{} never reads", rule.id);
+        assert!(never.is_empty(), "{} never reads {never:?}", rule.id);
     }
 }
 
