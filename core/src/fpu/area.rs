@@ -4,7 +4,7 @@ use core::arch::asm;
 use core::arch::x86_64::__cpuid_count;
 use core::ops::Range;
 
-use super::{FXSAVE, FpuState, NOT_SWITCHED, SWITCHABLE, XSAVE};
+use super::{FXSAVE, FpuState, NOT_SWITCHED, SWITCHABLE};
 use crate::addr::Gva;
 use crate::frame::{FRAME_BYTES, Frames};
 use crate::host::Host;
@@ -30,7 +30,7 @@ impl<A: Frames> FpuState<A> {
             *state = None;
             return;
         };
-        let in_use = if self.switch.mode == XSAVE { number(area, XSTATE_BV) & SWITCHABLE } else { LEGACY };
+        let in_use = if self.uses_xsave() { number(area, XSTATE_BV) & SWITCHABLE } else { LEGACY };
         from_area(area, in_use, offset, state.insert(ExtendedState::new()));
     }
 
@@ -74,7 +74,7 @@ impl<A: Frames> FpuState<A> {
 
     /// The components that the host has enabled and that are exchanged.
     pub(super) fn enabled(&self, host: Host<'_>) -> u64 {
-        if self.switch.mode == XSAVE && Cr4::from(host.cr4()).osxsave() {
+        if self.uses_xsave() && Cr4::from(host.cr4()).osxsave() {
             // SAFETY: CR4.OSXSAVE is 1.
             let host_xcr0 = unsafe { host.xcr0() };
             host_xcr0 & SWITCHABLE
