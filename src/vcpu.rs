@@ -6,8 +6,8 @@ use core::ops::RangeInclusive;
 
 use x86_virt_core::{
     Activity, ControlRegister, CpuState, DescriptorTable, Efer, Event, Events, Exit, ExtendedState, FetchedInstruction,
-    Frames, Gprs, Interruptibility, MsrAccess, MsrRangeError, PendingDebugExceptions, Rflags, Segment, SegmentRegister,
-    SkipError, StateError, SwitchedMsr, Vcpu, VcpuState,
+    Frames, Gprs, Interruptibility, Kick, MsrAccess, MsrRangeError, PendingDebugExceptions, Rflags, Segment,
+    SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu, VcpuState,
 };
 
 use crate::check::{Report, Rule, Violation};
@@ -180,6 +180,14 @@ impl EntryError {
             #[cfg(feature = "svm")]
             Self::Svm(error) => error.first().copied().map(Violation::Svm),
         }
+    }
+}
+
+impl<'s, A: Frames> AnyVcpu<'_, 's, '_, A> {
+    /// Lets `kick` take the virtual processor out of the guest while it is loaded here. `processor` is the number that [`Kick::kick`]
+    /// gives to who shall interrupt it.
+    pub const fn set_kick(&mut self, kick: &'s Kick, processor: u32) {
+        either!(self, vcpu => vcpu.set_kick(kick, processor));
     }
 }
 

@@ -154,6 +154,8 @@ exit_kinds! {
         NmiWindow = "NMI window",
         /// A triple fault: the guest shut down.
         Shutdown = "shutdown",
+        /// The guest was not entered: it was [kicked](crate::Kick). No exit of the processor is behind it, and the vendor's reason says none.
+        Kicked = "kicked",
         /// An INIT signal of the host came.
         Init = "INIT",
         /// A start-up IPI with this vector came to a processor that waits for one.

@@ -9,6 +9,12 @@ use crate::run::Wanted;
 use crate::vcpu::SvmVcpu;
 use crate::vmcb::{EventInjection, VirtualInterruptControl, control, save};
 
+/// The reason of an exit that no processor has reported: a code that is the host's own to use.
+///
+/// AMD APM vol. 2, appendix C, "SVM Intercept Exit Codes".
+pub(crate) const NO_EXIT: SvmExit =
+    SvmExit { code: ExitCode::from_bits(SoftwareExitCode::HOST_SW.into_bits()), info1: 0, info2: 0 };
+
 /// What an entry was prepared with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prepared {
@@ -39,13 +45,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             && !events.is_nmi_requested()
             && Event::Nmi.admit(self.interruptibility()).is_ok();
         if is_open && self.guest.events.nmi_window() {
-            return Some(self.nmi_window());
+            return Some(self.made_up(ExitKind::NmiWindow, NO_EXIT.code));
         }
         None
-    }
-
-    fn nmi_window(&mut self) -> Exit<SvmExit> {
-        self.made_up(ExitKind::NmiWindow, ExitCode::from_bits(SoftwareExitCode::HOST_SW.into_bits()))
     }
 
     /// An exit that the processor has not reported.
@@ -97,24 +99,24 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         }
     }
 
-    /// Closes and opens the windows.
+    /// Closes and opens the windows. None is needed for the task priority: writes of CR8 end a run.
     ///
     /// That for interrupts is a virtual interrupt, which is intercepted. For NMIs there is none: the processor takes a virtual one
     /// itself where it has them. Otherwise the run ends at the IRET of the handler that blocks them, and a single step
     /// goes over it. Behind another event, or in a shadow, an NMI comes when the guest takes an interrupt or executes IRET, if
     /// no exit comes earlier.
     fn arm(&mut self, plan: &Plan) {
-        let gif_clear = self.interruptibility().gif_clear;
-        let is_held = plan.windows.nmi && !self.interruptibility().nmi_blocked;
-        let wants_interrupt = (plan.windows.interrupt || is_held) && !gif_clear;
-        let wants_nmi = plan.windows.nmi && !gif_clear;
-
         let before = self.read(control::VIRTUAL_INTERRUPT_CONTROL);
+        let state = self.interruptibility();
+        // A virtual GIF holds virtual interrupts too; where there is none, STGI ends the run.
+        let may_open = !state.gif_clear || before.vgif_enable();
+        let is_held = plan.windows.nmi && !state.nmi_blocked;
+        let wants_interrupt = (plan.windows.interrupt || is_held) && may_open;
+        let wants_nmi = plan.windows.nmi && may_open;
+
         let mut window = before.with_v_irq(false).with_v_ign_tpr(false).with_v_intr_prio(0).with_v_intr_vector(0);
         if wants_interrupt {
             window = window.with_v_irq(true).with_v_ign_tpr(true).with_v_intr_prio(0xf);
-        } else if let Some(class) = plan.below_class.filter(|_| !gif_clear) {
-            window = window.with_v_irq(true).with_v_intr_prio(class);
         }
         let is_virtual = self.has_virtual_nmi();
         if is_virtual {

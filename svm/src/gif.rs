@@ -11,7 +11,8 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// Gives the guest a global interrupt flag in the processor, so that STGI and CLGI do not end a run; false if the processor
     /// has no virtual GIF. The flag is what [`set_global_interrupts`](Self::set_global_interrupts) made it, or 1.
     ///
-    /// An NMI that was asked for while the flag is 0 comes at the first exit after STGI; an interrupt comes at once.
+    /// An interrupt that was asked for while the flag is 0 comes as soon as STGI has set it. An NMI comes with the next exit, or when the
+    /// guest takes interrupts.
     ///
     /// AMD APM vol. 2, section 15.33.2, "Virtual GIF".
     pub fn enable_virtual_gif(&mut self) -> bool {

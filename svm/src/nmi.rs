@@ -2,6 +2,9 @@
 
 use x86_virt_core::Rflags;
 
+use crate::cpuid::SvmFeatures;
+use crate::vmcb::VirtualInterruptControl;
+
 /// Whether the guest handles an NMI.
 ///
 /// Without virtual NMIs the processor does not say when the handler ends. From the entry that delivers an NMI on, IRET is
@@ -48,6 +51,25 @@ impl NmiBlocking {
     }
 }
 
+/// Moves the blocking to where it is kept on a processor with `features`: to the VMCB with virtual NMIs, or to the library.
+///
+/// AMD APM vol. 2, section 15.21.10, "NMI Virtualization".
+pub(crate) fn keep_blocking(
+    features: SvmFeatures,
+    nmi: NmiBlocking,
+    interrupts: VirtualInterruptControl,
+) -> (NmiBlocking, VirtualInterruptControl) {
+    if features.vnmi() == interrupts.v_nmi_enable() {
+        return (nmi, interrupts);
+    }
+    let without = interrupts.with_v_nmi(false).with_v_nmi_mask(false).with_v_nmi_enable(false);
+    if features.vnmi() {
+        (NmiBlocking::Open, without.with_v_nmi_enable(true).with_v_nmi_mask(nmi.is_blocked()))
+    } else {
+        (if interrupts.v_nmi_mask() { NmiBlocking::Handling } else { NmiBlocking::Open }, without)
+    }
+}
+
 /// What ended the single step over an IRET.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum StepEnd {
@@ -81,7 +103,25 @@ impl StepEnd {
 mod tests {
     use x86_virt_core::Rflags;
 
-    use super::{NmiBlocking, StepEnd};
+    use super::{NmiBlocking, StepEnd, keep_blocking};
+    use crate::cpuid::SvmFeatures;
+    use crate::vmcb::VirtualInterruptControl;
+
+    #[test]
+    fn blocking_moves_with_the_virtual_processor() {
+        let (with, without) = (SvmFeatures::new().with_vnmi(true), SvmFeatures::new());
+        let none = VirtualInterruptControl::new().with_v_intr_masking(true);
+        let open = none.with_v_nmi_enable(true);
+        let masked = open.with_v_nmi_mask(true);
+        for (library, processor) in [(NmiBlocking::Open, open), (NmiBlocking::Handling, masked)] {
+            assert_eq!(keep_blocking(without, library, none), (library, none));
+            assert_eq!(keep_blocking(with, library, none), (NmiBlocking::Open, processor));
+            assert_eq!(keep_blocking(with, NmiBlocking::Open, processor), (NmiBlocking::Open, processor));
+            assert_eq!(keep_blocking(without, NmiBlocking::Open, processor), (library, none));
+        }
+        // One that waits is asked for again at the next entry.
+        assert_eq!(keep_blocking(without, NmiBlocking::Open, masked.with_v_nmi(true)), (NmiBlocking::Handling, none));
+    }
 
     #[test]
     fn blocking_ends_when_the_iret_is_behind() {

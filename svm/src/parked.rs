@@ -8,13 +8,15 @@ use x86_virt_core::{
 };
 use x86_virt_npt::{NptControls, NptFormat, Pat};
 
+use crate::cpuid::SvmFeatures;
 use crate::exit::SvmExit;
+use crate::exit_code::ExitCode;
 use crate::guest_controls::Chosen;
 use crate::guest_time::Time;
 use crate::intercept::InterceptSet;
 use crate::iopm::Iopm;
 use crate::msrpm::Msrpm;
-use crate::nmi::NmiBlocking;
+use crate::nmi::{NmiBlocking, keep_blocking};
 use crate::register::{Mode, dr6};
 use crate::root::{HostPaging, SvmRoot};
 use crate::vcpu::SvmVcpu;
@@ -129,9 +131,22 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             self.generation = 0;
             self.vmcb.write(control::GUEST_ASID, asid.get());
         }
+        self.keep_nmi_blocking(processor.capabilities.features());
         // The processor may have kept parts of another VMCB at this address, or of this one from before it moved.
         self.vmcb.set_clean(CleanBits::NONE);
         Ok(SvmVcpu::loaded(host, processor, self))
+    }
+
+    fn keep_nmi_blocking(&mut self, features: SvmFeatures) {
+        let before = self.vmcb.read(control::VIRTUAL_INTERRUPT_CONTROL);
+        let (nmi, interrupts) = keep_blocking(features, self.nmi, before);
+        if interrupts != before {
+            self.vmcb.write(control::VIRTUAL_INTERRUPT_CONTROL, interrupts);
+            self.nmi = nmi;
+            let without = self.intercepts.without(ExitCode::IRET);
+            self.intercepts = if nmi.is_blocked() { without.with(ExitCode::IRET) } else { without };
+            self.vmcb.set_intercepts(self.intercepts);
+        }
     }
 
     /// The registers that say how linear addresses are translated, as the guest sees them.

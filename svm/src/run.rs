@@ -3,11 +3,13 @@
 use core::fmt;
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{Activity, AddressSize, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction, TagFlush};
+use x86_virt_core::{
+    Activity, AddressSize, AttachedKick, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction, TagFlush,
+};
 
 use crate::asid;
 use crate::check::{RuleSet, Violation};
-use crate::deliver::Outcome;
+use crate::deliver::{NO_EXIT, Outcome};
 use crate::exit::{self, ExitContext, SvmExit};
 use crate::exit_code::ExitCode;
 use crate::switch;
@@ -58,6 +60,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// What an exit is. `None` if it was the library's own, so that the guest goes on.
     #[inline]
     pub(crate) fn finish(&mut self, exit: SvmExit) -> Option<Exit<SvmExit>> {
+        if exit == NO_EXIT {
+            return Some(self.made_up(ExitKind::Kicked, exit.code));
+        }
         let is_of_nmis = exit.code == ExitCode::IRET || self.guest.nmi.is_blocked();
         if is_of_nmis && self.note_nmi(exit) == Outcome::GoOn || self.is_own_window(exit) {
             return None;
@@ -99,11 +104,17 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         if self.guest.fpu.uses_xsave() && !host_cr4.osxsave() {
             return Err(EntryError::XsaveDisabled);
         }
-        let prepared = if self.guest.events.is_due() { Some(self.prepare_events()) } else { None };
         let interrupts = self.host.disable_interrupts();
+        let inside = match self.kick.map(AttachedKick::enter) {
+            Some(None) => return Ok(NO_EXIT),
+            Some(inside) => inside,
+            None => None,
+        };
+        let prepared = if self.guest.events.is_due() { Some(self.prepare_events()) } else { None };
         let flush = self.prepare_tlb();
         self.switch();
         self.call_machine_check_handler();
+        drop(inside);
         drop(interrupts);
 
         let vmcb = &mut self.guest.vmcb;

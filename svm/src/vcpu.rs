@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use x86_virt_core::{AddressSpace, Event, Frames, Host, InterceptError, OutOfFrames, VcpuConfig};
+use x86_virt_core::{AddressSpace, AttachedKick, Event, Frames, Host, InterceptError, Kick, OutOfFrames, VcpuConfig};
 use x86_virt_npt::NptFormat;
 
 use crate::asid::FlushCounts;
@@ -36,6 +36,7 @@ pub struct SvmVcpu<'r, 's, 'm, A: Frames> {
     pub(crate) host: Host<'r>,
     pub(crate) processor: &'r mut Processor<A>,
     pub(crate) guest: ParkedVcpu<'s, 'm, A>,
+    pub(crate) kick: Option<AttachedKick<'s>>,
 }
 
 impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
@@ -57,7 +58,7 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     }
 
     pub(crate) fn loaded(host: Host<'r>, processor: &'r mut Processor<A>, guest: ParkedVcpu<'s, 'm, A>) -> Self {
-        Self { host, processor, guest }
+        Self { host, processor, guest, kick: None }
     }
 
     /// Takes the virtual processor off this processor, so that it may move to another.
@@ -96,6 +97,12 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     #[must_use]
     pub const fn last_exit(&self) -> Option<SvmExit> {
         self.guest.exit
+    }
+
+    /// Lets `kick` take the virtual processor out of the guest while it is loaded here. `processor` is the number that [`Kick::kick`]
+    /// gives to who shall interrupt it.
+    pub const fn set_kick(&mut self, kick: &'s Kick, processor: u32) {
+        self.kick = Some(AttachedKick::new(kick, processor));
     }
 
     /// A field of the VMCB.

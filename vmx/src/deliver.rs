@@ -1,16 +1,16 @@
 //! Events at entries and exits: from the engine to the VMCS and back.
 #![expect(unsafe_code, reason = "window controls; handlers of the host")]
 
-use x86_virt_core::{Event, Exit, ExitKind, Frames, Plan, Vcpu as _, Windows};
+use x86_virt_core::{AttachedKick, Event, Exit, ExitKind, Frames, Kick, Plan, Vcpu as _, Windows};
 
 use crate::access::{VmcsRead as _, VmcsWrite as _};
 use crate::control::PrimaryControls;
 use crate::event::{EntryInterruption, EventType, Injection};
 use crate::exit::{self, BasicExitReason, EptViolationQualification, ExitReason};
 use crate::field;
-use crate::vcpu::{EntryError, VmxVcpu};
+use crate::vcpu::{EntryError, NO_EXIT, VmxVcpu};
 
-impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
+impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
     /// What the entry does about events, written to the VMCS. Only called if something is due.
     #[cold]
     pub(crate) fn prepare_events(&mut self) -> Result<Plan, EntryError> {
@@ -133,6 +133,19 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         if state.blocking_by_nmi() {
             self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state.with_blocking_by_nmi(false));
         }
+    }
+
+    /// Lets `kick` take the virtual processor out of the guest while it is loaded here. `processor` is the number that [`Kick::kick`]
+    /// gives to who shall interrupt it.
+    pub const fn set_kick(&mut self, kick: &'s Kick, processor: u32) {
+        self.kick = Some(AttachedKick::new(kick, processor));
+    }
+
+    /// The exit in place of an entry.
+    #[cold]
+    pub(crate) const fn kicked(&mut self) -> Exit<ExitReason> {
+        self.parts.reason = NO_EXIT;
+        Exit { kind: ExitKind::Kicked, reason: NO_EXIT }
     }
 
     /// The exit of a triple fault that the engine has made of two events.

@@ -3,8 +3,8 @@
 
 use x86_virt_core::fpu::{FpuState, Osxsave};
 use x86_virt_core::{
-    Activity, AddressSpace, Cr4, Efer, Event, Events, Exit, FpuPolicy, Frame, Frames, Gprs, Host, HostDebug, Hpa,
-    OutOfFrames, Tag, VcpuConfig,
+    Activity, AddressSpace, AttachedKick, Cr4, Efer, Event, Events, Exit, FpuPolicy, Frame, Frames, Gprs, Host,
+    HostDebug, Hpa, OutOfFrames, Tag, VcpuConfig,
 };
 use x86_virt_ept::{EptControls, EptFormat, Spptp};
 
@@ -53,6 +53,7 @@ pub struct VmxVcpu<'r, 's, 'm, A: Frames> {
     pub(crate) host: Host<'r>,
     host_state: HostState,
     translations: &'r mut Translations,
+    pub(crate) kick: Option<AttachedKick<'s>>,
     pub(crate) parts: Parts<'s, 'm, A>,
 }
 
@@ -202,7 +203,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             events: Events::new(),
             nmi_handled: false,
             activity: Activity::Running,
-            reason: ExitReason::from_bits(u32::from(u16::MAX)),
+            reason: NO_EXIT,
             vpid: None,
             vpids,
             is_new: true,
@@ -325,6 +326,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         }
         self.write_back();
         let interrupts_disabled = self.host.disable_interrupts();
+        let inside = match self.kick.map(AttachedKick::enter) {
+            Some(None) => return Ok(self.kicked()),
+            Some(inside) => inside,
+            None => None,
+        };
         self.host_state.sync(self.host, &mut self.vmcs);
         self.invalidate()?;
         let plan = if self.parts.events.is_due() { Some(self.prepare_events()?) } else { None };
@@ -350,6 +356,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             self.parts.events.entered(&plan);
         }
         self.after_exit(reason);
+        drop(inside);
         drop(interrupts_disabled);
         let kind = exit::decode_exit(reason, &self.vmcs, &self.parts.switch.gprs);
         Ok(Exit { kind, reason })
@@ -442,6 +449,9 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     }
 }
 
+/// No exit: the guest has not run, or was kicked before it did.
+pub(crate) const NO_EXIT: ExitReason = ExitReason::from_bits(0xffff);
+
 /// DR6 after reset: no condition, and all reserved bits that are 1.
 ///
 /// Intel SDM vol. 3, section 19.2.3, "Debug Status Register (DR6)".
@@ -481,7 +491,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
                         unsafe { vmcs.put_sensitive(field::VIRTUAL_PROCESSOR_ID, value) };
                     }
                 }
-                Ok(VmxVcpu { vmcs, host, host_state, translations, parts })
+                Ok(VmxVcpu { vmcs, host, host_state, translations, kick: None, parts })
             }
             Err((vmcs, fail)) => Err(LoadRefused { error: LoadError::Instruction(fail), vcpu: Self { vmcs, parts } }),
         }

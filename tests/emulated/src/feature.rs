@@ -47,13 +47,15 @@ pub(crate) enum Feature {
     /// The host is not the one that steps after an exit of a guest with RFLAGS.TF = 1: it is for SVM in Bochs 2.7, which keeps the
     /// trap over the exit.
     GuestSingleStep,
+    /// A guest has a global interrupt flag of its own.
+    VirtualGif,
     /// An entry loads the CR2 that the guest shall have: not that of an SVM guest in Bochs 2.7.
     LoadedCr2,
 }
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -74,6 +76,7 @@ impl Feature {
         Self::GuestSingleStep,
         Self::GuestShutdown,
         Self::LoadedCr2,
+        Self::VirtualGif,
     ];
 }
 
@@ -101,6 +104,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),
         Feature::SupervisorStates => __cpuid(0).eax >= 0xd && __cpuid_count(0xd, 1).ecx != 0,
         Feature::Smx => bit(__cpuid(1).ecx, 6),
+        Feature::VirtualGif => Processor::detect().vendor() == Some(Vendor::Amd) && bit(__cpuid(0x8000_000a).edx, 16),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
 }

@@ -32,6 +32,7 @@ mod guest_paging;
 mod harness;
 mod intercepts_svm;
 mod interrupts;
+mod kick;
 mod life_cycle;
 mod memory;
 mod migration;
@@ -47,7 +48,9 @@ mod probe;
 mod redelivery;
 mod refused_entry;
 mod registers;
+mod requests;
 mod shootdown;
+mod soak;
 mod start_up;
 mod state;
 mod sub_pages;
@@ -198,6 +201,22 @@ const TESTS: &[Test] = tests! {
         cancelled_events_do_not_come: On::Every,
         real_mode_events: On::Every,
     }
+    requests {
+        come_once_each: On::Every,
+        interrupt_waits_for_sti: On::Every,
+        interrupt_waits_for_the_task_priority: On::Every,
+        withdrawn_do_not_come: On::Every,
+        nmi_waits_for_iret: On::Every,
+        nmi_window: On::Every,
+        nmis_stay_blocked_over_a_fault_in_iret: On::Every,
+        exceptions_in_a_delivery_are_merged: On::Every,
+        a_step_comes_first: On::Every,
+        global_interrupt_flag: On::Every,
+        virtual_gif: On::Every,
+    }
+    kick {
+        before_the_entry: On::Every,
+    }
     exceptions {
         of_the_guest: On::Alone,
     }
@@ -262,6 +281,12 @@ const CARRY: &[Test] = &[Test { name: "state::between_machines", on: On::First, 
 const TOGETHER: &[Test] = tests! {
     moving {
         guest_goes_on_elsewhere: On::Every,
+    }
+    kick {
+        from_another_processor: On::Every,
+    }
+    soak {
+        nothing_is_lost: On::Every,
     }
     migration {
         copy_is_complete: On::Every,
