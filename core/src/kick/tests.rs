@@ -127,7 +127,7 @@ impl State {
 
     /// A kick that the guest may never notice: nobody will interrupt it.
     fn is_lost(&self) -> bool {
-        let will_be_sent = self.kickers.iter().any(|kicker| *kicker == Kicker::Sending(self.processor));
+        let will_be_sent = self.kickers.contains(&Kicker::Sending(self.processor));
         self.step == Step::Guest && self.word & KICKED != 0 && !self.is_interrupt_pending() && !will_be_sent
     }
 }

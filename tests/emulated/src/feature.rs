@@ -47,6 +47,9 @@ pub(crate) enum Feature {
     /// The host is not the one that steps after an exit of a guest with RFLAGS.TF = 1: it is for SVM in Bochs 2.7, which keeps the
     /// trap over the exit.
     GuestSingleStep,
+    /// An interrupt that is injected comes once: QEMU's TCG keeps its vector as an exception that waits, and delivers it again if it
+    /// turns to another processor before the guest's next exit.
+    InterruptsOnce,
     /// A guest has a global interrupt flag of its own.
     VirtualGif,
     /// An entry loads the CR2 that the guest shall have: not that of an SVM guest in Bochs 2.7.
@@ -55,7 +58,7 @@ pub(crate) enum Feature {
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -77,6 +80,7 @@ impl Feature {
         Self::GuestShutdown,
         Self::LoadedCr2,
         Self::VirtualGif,
+        Self::InterruptsOnce,
     ];
 }
 
@@ -93,6 +97,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::GuestBreakpoints
         | Feature::BreakpointInformation
         | Feature::ExactExceptions
+        | Feature::InterruptsOnce
         | Feature::ExactPageWalks => !is_tcg(),
         Feature::SoftwareInterruptInformation
         | Feature::PromptVirtualInterrupts

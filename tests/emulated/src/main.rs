@@ -266,9 +266,12 @@ const TESTS: &[Test] = tests! {
     }
 };
 
-/// The tests that run only if they are asked for by name, as `cargo xtask diff-entry` does: after some of their states Bochs 2.7 goes on
-/// with SMIs blocked, and reports that of every guest.
+/// The tests that run only if they are asked for by name: the soak, which is for long runs, and the check of entries, as
+/// `cargo xtask diff-entry` does: after some of its states Bochs 2.7 goes on with SMIs blocked, and reports that of every guest.
 const APART: &[Test] = tests! {
+    soak {
+        nothing_is_lost: On::Every,
+    }
     check_vmx {
         agrees_with_the_processor: On::Only(Vendor::Intel),
     }
@@ -284,9 +287,6 @@ const TOGETHER: &[Test] = tests! {
     }
     kick {
         from_another_processor: On::Every,
-    }
-    soak {
-        nothing_is_lost: On::Every,
     }
     migration {
         copy_is_complete: On::Every,
