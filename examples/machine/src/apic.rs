@@ -19,6 +19,8 @@ const ENABLED: u32 = 1 << 8;
 const MASKED: u32 = 1 << 16;
 /// Local vector table, timer: starts again from the initial count.
 const PERIODIC: u32 = 1 << 17;
+/// Divide configuration register.
+const DIVIDE_BY_1: u32 = 0b1011;
 /// Interrupt command register: delivery modes.
 const NMI: u32 = 4 << 8;
 const INIT: u32 = 5 << 8;
@@ -39,6 +41,7 @@ enum Register {
     LvtLint0,
     LvtLint1,
     InitialCount,
+    CurrentCount,
     DivideConfiguration,
 }
 
@@ -53,6 +56,7 @@ impl Register {
             Self::LvtLint0 => 0x350,
             Self::LvtLint1 => 0x360,
             Self::InitialCount => 0x380,
+            Self::CurrentCount => 0x390,
             Self::DivideConfiguration => 0x3E0,
         }
     }
@@ -93,10 +97,34 @@ pub fn id() -> u8 {
 pub fn start_timer(vector: u8, period: u32) {
     assert_interrupt(vector);
     assert_ne!(period, 0, "a timer with period 0 stands still");
-    let divide_by_1 = 0b1011;
-    Register::DivideConfiguration.write(divide_by_1);
+    Register::DivideConfiguration.write(DIVIDE_BY_1);
     Register::LvtTimer.write(PERIODIC | u32::from(vector));
     Register::InitialCount.write(period);
+}
+
+/// Makes the timer of the calling processor interrupt it once with `vector`, after `ticks` ticks of the bus clock, of which
+/// [`Speeds::apic_hertz`](crate::time::Speeds::apic_hertz) are a second. 0 stops it.
+///
+/// # Panics
+///
+/// If `vector` is that of an exception.
+pub fn start_one_shot(vector: u8, ticks: u32) {
+    assert_interrupt(vector);
+    Register::DivideConfiguration.write(DIVIDE_BY_1);
+    Register::LvtTimer.write(u32::from(vector));
+    Register::InitialCount.write(ticks);
+}
+
+/// Lets the timer count down from its highest value, and interrupt nobody.
+pub(crate) fn start_count() {
+    Register::DivideConfiguration.write(DIVIDE_BY_1);
+    Register::LvtTimer.write(MASKED);
+    Register::InitialCount.write(u32::MAX);
+}
+
+/// How many ticks have passed since [`start_count`].
+pub(crate) fn count() -> u32 {
+    u32::MAX - Register::CurrentCount.read()
 }
 
 /// Stops the timer of the calling processor. An interrupt from before may still be pending.

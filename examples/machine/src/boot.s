@@ -20,11 +20,11 @@ reset32:
     movl %eax, %es
     movl %eax, %ss
     # Bochs gives memory to 128 KiB blocks of addresses in the order of their first use, but loads a file as if they
-    # followed each other: use those of the image in order, before anything else.
+    # followed each other: use those of the image, and of what may be loaded with it, in order, before anything else.
     movl $machine_entry, %esi
 1:  movb (%esi), %al
     addl $0x20000, %esi
-    cmpl $machine_bss_start, %esi
+    cmpl $0x08000000, %esi
     jb   1b
     movl $machine_entry, %eax
     jmpl *%eax

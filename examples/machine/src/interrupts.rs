@@ -2,8 +2,9 @@
 //!
 //! So do the NMI and #BP. Any other exception ends the run as a failure.
 
-#![expect(unsafe_code, reason = "writes RFLAGS.IF")]
+#![expect(unsafe_code, reason = "writes RFLAGS.IF, halts")]
 
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use x86::bits64::rflags::{self, RFlags};
@@ -29,6 +30,19 @@ pub fn enable() {
 pub fn disable() {
     // SAFETY: CPL 0.
     unsafe { x86::irq::disable() };
+}
+
+/// Takes the interrupts that are pending. They are off before and after.
+pub fn take_pending() {
+    // SAFETY: CPL 0; every vector has an entry which leaves all registers as they were, on a stack of its own. The instruction
+    // after STI is executed before any interrupt.
+    unsafe { asm!("sti", "nop", "cli", options(nostack)) };
+}
+
+/// Halts until an interrupt. They are off before and after: one that is pending already ends the halt.
+pub fn wait() {
+    // SAFETY: as above; no interrupt comes between STI and HLT.
+    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
 
 /// Whether the calling processor takes interrupts.

@@ -24,7 +24,7 @@
 //!
 //! # The machine
 //!
-//! QEMU (q35) or Bochs (i440fx) with 512 MiB of RAM and up to [`MAX_PROCESSORS`], whose local APICs have the
+//! QEMU (q35, or i440fx with more than 2 GiB) or Bochs (i440fx) with 512 MiB of RAM, or what the word `ram=` says, and up to [`MAX_PROCESSORS`], whose local APICs have the
 //! identifiers 0, 1, 2 and so on. `main` runs on processor 0 in 64-bit mode with interrupts off.
 //!
 //! | physical = virtual address | what is there |
@@ -33,7 +33,7 @@
 //! | `0x8000` | the trampoline of the application processors |
 //! | 1 MiB | the image, with the stacks and the page tables |
 //! | 16 MiB to 32 MiB | the global allocator |
-//! | 32 MiB to 512 MiB | [`memory`] |
+//! | 32 MiB to the end of RAM | [`memory`]; below 128 MiB the launcher may have put files |
 //! | up to 4 GiB | mapped too: the I/O APIC and the local APICs |
 //!
 //! The console is port `0xE9`; every line on it starts with `@ `, so that a launcher can tell it from what the emulator
@@ -59,6 +59,7 @@ mod panic;
 mod pic;
 mod pit;
 mod smp;
+pub mod time;
 mod tsc;
 
 pub use args::{arg, args, carried};

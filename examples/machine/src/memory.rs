@@ -6,13 +6,18 @@ use core::{ops::Range, ptr, ptr::NonNull};
 
 use spin::Mutex;
 
-/// What there is to take: all that follows the global allocator.
-const RAM: Range<usize> = 32 << 20..512 << 20;
+use crate::arg;
+
+/// What there is to take begins after the global allocator.
+const START: usize = 32 << 20;
+/// Where it ends, in MiB, unless the command line says so.
+const END_MIB: usize = 512;
+/// RAM that is at addresses as high as devices is none.
+const LAST_MIB: usize = 3584;
 /// How many ranges can be taken at an address of the caller's choice.
 const MAX_EXACT: usize = 64;
 
-static MEMORY: Mutex<Memory> =
-    Mutex::new(Memory { next: RAM.start, exact: [const { 0..0 }; MAX_EXACT], exact_count: 0 });
+static MEMORY: Mutex<Memory> = Mutex::new(Memory { next: START, exact: [const { 0..0 }; MAX_EXACT], exact_count: 0 });
 
 /// A range of RAM which belongs to its owner alone.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,10 +62,26 @@ pub fn take_zeroed(bytes: usize, align: usize) -> Option<Region> {
 
 /// Takes the `bytes` bytes at `address`. Their contents are arbitrary.
 ///
-/// `None` if part of them is not in the RAM from 32 MiB to 512 MiB, may have been taken before (everything below the
+/// `None` if part of them is not in the RAM from 32 MiB to the [`end`], may have been taken before (everything below the
 /// last region of [`take`] counts as taken), if `bytes` is 0, or after 64 such regions.
 pub fn take_at(address: u64, bytes: usize) -> Option<Region> {
     MEMORY.lock().take_at(usize::try_from(address).ok()?, bytes)
+}
+
+/// Where RAM ends: what the word `ram=` of the command line says, in MiB, else 512 MiB.
+///
+/// # Panics
+///
+/// If the word is not a number from 33 to 3584.
+pub fn end() -> usize {
+    let mib = match arg("ram") {
+        None => END_MIB,
+        Some(value) => match value.parse() {
+            Ok(mib @ 33..=LAST_MIB) => mib,
+            _ => panic!("ram={value} is not a number from 33 to {LAST_MIB}"),
+        },
+    };
+    mib << 20
 }
 
 struct Memory {
@@ -105,5 +126,5 @@ impl Memory {
 /// The range of `bytes` bytes at `start`, if it is RAM and not empty.
 fn range(start: usize, bytes: usize) -> Option<Range<usize>> {
     let end = start.checked_add(bytes)?;
-    (bytes != 0 && RAM.start <= start && end <= RAM.end).then_some(start..end)
+    (bytes != 0 && START <= start && end <= self::end()).then_some(start..end)
 }

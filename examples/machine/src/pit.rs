@@ -1,8 +1,13 @@
 //! The 8254 timer of the PC: channel 0, which counts at 1.193 MHz.
 
-#![expect(unsafe_code, reason = "writes ports")]
+#![expect(unsafe_code, reason = "reads and writes ports")]
 
-use x86::io::outb;
+use core::hint;
+
+use x86::io::{inb, outb};
+
+/// How many ticks are a second.
+pub(crate) const HERTZ: u64 = 1_193_182;
 
 const CHANNEL_0: u16 = 0x40;
 const COMMAND: u16 = 0x43;
@@ -22,6 +27,24 @@ pub(crate) fn start(divisor: u16) {
 /// Ends that.
 pub(crate) fn stop() {
     write(COMMAND, IDLE);
+}
+
+/// Waits until the timer has counted `ticks`, by looking.
+pub(crate) fn wait(ticks: u16) {
+    /// Latch the status of channel 0. Its highest bit is the output.
+    const READ_BACK: u8 = 0xe2;
+    let [low, high] = ticks.to_le_bytes();
+    for (port, byte) in [(COMMAND, IDLE), (CHANNEL_0, low), (CHANNEL_0, high)] {
+        write(port, byte);
+    }
+    loop {
+        write(COMMAND, READ_BACK);
+        // SAFETY: CPL 0; reading the timer changes nothing but what is latched.
+        if unsafe { inb(CHANNEL_0) } & 0x80 != 0 {
+            break;
+        }
+        hint::spin_loop();
+    }
 }
 
 fn write(port: u16, byte: u8) {

@@ -1,9 +1,9 @@
 //! The processors: their number, their start, and work for all of them.
 
-#![expect(unsafe_code, reason = "copies the trampoline to where a start-up interrupt finds it, reads a port, halts")]
+#![expect(unsafe_code, reason = "copies the trampoline to where a start-up interrupt finds it, reads a port")]
 
 use core::{
-    arch::{asm, global_asm},
+    arch::global_asm,
     hint, ptr,
     sync::atomic::{
         AtomicU32, AtomicUsize,
@@ -140,18 +140,11 @@ pub(crate) fn serve(index: usize) -> ! {
     loop {
         interrupts::disable();
         while interrupts::count(WAKE) == done {
-            sleep();
+            interrupts::wait();
         }
         done = interrupts::count(WAKE);
         let work = *WORK.lock();
         work(index);
         WORKING.fetch_sub(1, Release);
     }
-}
-
-/// Halts until an interrupt. Interrupts are off before and after: one that is pending already ends the halt.
-fn sleep() {
-    // SAFETY: CPL 0, interrupts on are harmless since every vector has an entry. The handlers run on stacks of their
-    // own, so the red zone is safe too.
-    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
