@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use crate::boot::COMMAND_LINE_FILE;
-use crate::image::{BASE, CARRIED, COMMAND_LINE, KERNEL_FILE, MEMORY_MIB, ROM_FILE};
+use crate::boot::{COMMAND_LINE_FILE, Hardware};
+use crate::image::{BASE, CARRIED, COMMAND_LINE, KERNEL_FILE, ROM_FILE};
 use crate::setup::find_program;
 
 /// The program's names: Debian's `bochs` is a wrapper or a link.
@@ -19,8 +19,14 @@ const DEBUGGER_FILE: &str = "debugger.rc";
 pub(crate) const LOG_FILE: &str = "bochs.log";
 
 /// Bochs in `folder`, whose parent holds the image; a file of the folder may be carried to it. Writes its configuration there.
-pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8, carried: Option<&str>) -> io::Result<Command> {
-    fs::write(folder.join(CONFIGURATION_FILE), configuration(cpu, cpus, carried))?;
+pub(crate) fn command(
+    folder: &Path,
+    cpu: &str,
+    cpus: u8,
+    hardware: &Hardware,
+    carried: Option<&str>,
+) -> io::Result<Command> {
+    fs::write(folder.join(CONFIGURATION_FILE), configuration(cpu, cpus, hardware, carried))?;
     // Debian's Bochs starts at the prompt of its debugger.
     fs::write(folder.join(DEBUGGER_FILE), "c\nq\n")?;
     fs::write(folder.join(LOG_FILE), "")?;
@@ -62,21 +68,26 @@ fn level(line: &str) -> Option<char> {
 }
 
 /// The image is the last file: one of more than 128 KiB is loaded in one piece only there.
-fn configuration(cpu: &str, cpus: u8, carried: Option<&str>) -> String {
+fn configuration(cpu: &str, cpus: u8, hardware: &Hardware, carried: Option<&str>) -> String {
     let (carried, kernel) = match carried {
         Some(file) => (format!("optramimage2: file=\"{file}\", address={CARRIED:#010x}\n"), 3),
         None => (String::new(), 2),
     };
+    let memory = hardware.memory_mib;
+    let (plugin, port) = match &hardware.serial {
+        None => (0, String::new()),
+        Some(terminal) => (1, format!("com1: enabled=1, mode=term, dev={}\n", terminal.display())),
+    };
     format!(
-        r#"plugin_ctrl: unmapped=1, biosdev=0, speaker=0, extfpuirq=0, parallel=0, serial=0, gameport=0, e1000=0
+        r#"plugin_ctrl: unmapped=1, biosdev=0, speaker=0, extfpuirq=0, parallel=0, serial={plugin}, gameport=0, e1000=0
 display_library: term
 romimage: file="../{ROM_FILE}"
 optramimage1: file="{COMMAND_LINE_FILE}", address={COMMAND_LINE:#010x}
 {carried}optramimage{kernel}: file="../{KERNEL_FILE}", address={BASE:#010x}
-megs: {MEMORY_MIB}
+megs: {memory}
 cpu: model={cpu}, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 clock: sync=none, time0=946684800, rtc_sync=0
-port_e9_hack: enabled=1
+{port}port_e9_hack: enabled=1
 pci: enabled=1, chipset=i440fx
 floppya: type=none
 boot: disk
@@ -99,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_configuration_names_processors_and_files() {
-        let text = configuration("ryzen", 4, None);
+        let text = configuration("ryzen", 4, &Hardware::default(), None);
         for line in [
             "cpu: model=ryzen, count=4, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
             r#"romimage: file="../stub.rom""#,
@@ -110,11 +121,18 @@ mod tests {
         ] {
             assert!(text.lines().any(|has| has == line), "{line}");
         }
+        assert!(text.contains(" serial=0,") && !text.contains("com1"), "{text}");
+        let hardware = Hardware { serial: Some("/dev/pts/7".into()), ..Hardware::default() };
+        let text = configuration("ryzen", 1, &hardware, None);
+        assert!(
+            text.contains(" serial=1,") && text.contains("\ncom1: enabled=1, mode=term, dev=/dev/pts/7\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_carried_file_comes_before_the_image() {
-        let text = configuration("ryzen", 1, Some("carried.bin"));
+        let text = configuration("ryzen", 1, &Hardware::default(), Some("carried.bin"));
         let files: Vec<_> = text.lines().filter(|line| line.starts_with("optramimage")).collect();
         assert_eq!(
             files,

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::console::{self, Verdict};
-use crate::image::{self, Image};
+use crate::image::{self, Image, MEMORY_MIB};
 use crate::machine::{Emulator, Machine};
 use crate::process::Process;
 use crate::watch::{self, End};
@@ -41,6 +41,31 @@ pub(crate) struct Boot<'a> {
     /// Bytes that the image finds in its memory, no more than [`image::MAX_CARRIED`].
     pub(crate) carried: Option<&'a [u8]>,
     pub(crate) limit: Duration,
+    pub(crate) hardware: Hardware,
+}
+
+/// What of the machine is not the same for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hardware {
+    pub(crate) memory_mib: u64,
+    pub(crate) time: Time,
+    /// A terminal that is at the other end of the serial port.
+    pub(crate) serial: Option<PathBuf>,
+}
+
+/// What the time of QEMU's machines is. That of Bochs is always counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Time {
+    /// The number of instructions, with the processors taking turns: each run is the same.
+    Counted,
+    /// The host's, with the processors side by side.
+    Real,
+}
+
+impl Default for Hardware {
+    fn default() -> Self {
+        Self { memory_mib: MEMORY_MIB, time: Time::Counted, serial: None }
+    }
 }
 
 /// A run that has ended.
@@ -57,7 +82,7 @@ pub(crate) struct Run {
 impl Boot<'_> {
     /// Runs the machine to its end, passing on each line of the console as it comes.
     pub(crate) fn run(&self, mut on_line: impl FnMut(&str)) -> anyhow::Result<Run> {
-        let folder = self.image.folder.join(format!("{}-{}-{}", self.machine.file_name(), self.cpus, self.take));
+        let folder = self.folder();
         let mut command = self.prepare(&folder).with_context(|| format!("cannot write to {}", folder.display()))?;
         let text = describe(&command, &folder);
         let began = Instant::now();
@@ -70,6 +95,17 @@ impl Boot<'_> {
             lines.len() < MOST_LINES
         })?;
         Ok(Run { lines, took: began.elapsed(), end, emulator: self.machine.emulator, folder, command: text })
+    }
+
+    /// Starts the machine, for a caller that reads the emulator's standard output itself.
+    pub(crate) fn start(&self) -> anyhow::Result<Process> {
+        let folder = self.folder();
+        let mut command = self.prepare(&folder).with_context(|| format!("cannot write to {}", folder.display()))?;
+        Process::start(&mut command).with_context(|| format!("cannot start {}", command.get_program().display()))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.image.folder.join(format!("{}-{}-{}", self.machine.file_name(), self.cpus, self.take))
     }
 
     fn prepare(&self, folder: &Path) -> io::Result<Command> {
@@ -88,8 +124,8 @@ impl Boot<'_> {
             None
         };
         let mut command = match self.machine.emulator {
-            Emulator::Bochs => bochs::command(folder, &self.machine.cpu, self.cpus, carried)?,
-            Emulator::Qemu => qemu::command(folder, &self.machine.cpu, self.cpus, carried),
+            Emulator::Bochs => bochs::command(folder, &self.machine.cpu, self.cpus, &self.hardware, carried)?,
+            Emulator::Qemu => qemu::command(folder, &self.machine.cpu, self.cpus, &self.hardware, carried),
         };
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(folder.join(STDERR_FILE))?);
         Ok(command)

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::boot::{Boot, Run};
+use crate::boot::{Boot, Hardware, Run};
 use crate::cargo::Profile;
 use crate::image::Image;
 use crate::machine::{Machine, Vendor};
@@ -76,7 +76,9 @@ fn restore(image: &Image, from: &Machine, to: &Machine, bytes: &[u8]) -> Result<
 
 fn boot(image: &Image, machine: &Machine, take: u8, argument: &str, carried: Option<&[u8]>) -> anyhow::Result<Run> {
     let arguments = [argument];
-    let run = Boot { image, machine, cpus: 1, take, arguments: &arguments, carried, limit: LIMIT }.run(|_| ())?;
+    let hardware = Hardware::default();
+    let boot = Boot { image, machine, cpus: 1, take, arguments: &arguments, carried, limit: LIMIT, hardware };
+    let run = boot.run(|_| ())?;
     if let Err(reason) = run.judge() {
         bail!("{reason}\n{}", run.describe());
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::boot::Boot;
+use crate::boot::{Boot, Hardware};
 use crate::cargo::{Profile, Workspace};
 use crate::image::Image;
 use crate::machine::{Machine, Vendor};
@@ -75,7 +75,8 @@ fn boot(image: &Image, machine: &Machine, arguments: &Arguments) -> anyhow::Resu
     ));
     let trace: &[&str] = if arguments.trace { &["trace"] } else { &[] };
     let limit = Duration::from_secs(arguments.timeout.into());
-    let run = Boot { image, machine, cpus: arguments.cpus, take: 0, arguments: trace, carried: None, limit }
+    let (cpus, hardware) = (arguments.cpus, Hardware::default());
+    let run = Boot { image, machine, cpus, take: 0, arguments: trace, carried: None, limit, hardware }
         .run(|line| output::line(line))?;
     let outcome = run.judge();
     if let Err(reason) = &outcome {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::boot::Boot;
+use crate::boot::{Boot, Hardware};
 use crate::cargo::{Profile, Workspace};
 use crate::image::Image;
 use crate::machine::Machine;
@@ -56,6 +56,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         arguments: &words,
         carried: None,
         limit,
+        hardware: Hardware::default(),
     };
     let run = boot.run(|line| output::line(line))?;
     output::line(format_args!("{machine}, {} processors: {:.1} s", arguments.cpus, run.took.as_secs_f64()));

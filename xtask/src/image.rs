@@ -58,6 +58,26 @@ impl Image {
     }
 }
 
+impl Image {
+    /// Adds files to the image, each at a physical address after everything before it.
+    ///
+    /// They are one file with the image since Bochs 2.7 loads only its last one in full.
+    pub(crate) fn append(&self, files: &[(u64, Vec<u8>)]) -> anyhow::Result<()> {
+        let path = self.folder.join(KERNEL_FILE);
+        let mut flat = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        for (address, contents) in files {
+            let start = address.checked_sub(BASE).and_then(|offset| usize::try_from(offset).ok());
+            let start = start
+                .filter(|&start| start >= flat.len())
+                .with_context(|| format!("a file for {address:#x} would overwrite what is before it"))?;
+            flat.resize(start, 0);
+            flat.extend_from_slice(contents);
+        }
+        pad(&mut flat);
+        fs::write(&path, flat).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
 /// The bytes of the command line's file.
 pub(crate) fn command_line(text: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::boot::Boot;
+use crate::boot::{Boot, Hardware};
 use crate::cargo::Profile;
 use crate::console::{self, Test};
 use crate::coverage::Covered;
@@ -87,6 +87,7 @@ impl<'a> Job<'a> {
             arguments: &arguments,
             carried: None,
             limit: LIMIT,
+            hardware: Hardware::default(),
         };
         match boot.run(|_| ()) {
             Ok(run) => {

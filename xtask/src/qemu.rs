@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::boot::COMMAND_LINE_FILE;
-use crate::image::{BASE, CARRIED, COMMAND_LINE, KERNEL_FILE, MEMORY_MIB, ROM_FILE};
+use crate::boot::{COMMAND_LINE_FILE, Hardware, Time};
+use crate::image::{BASE, CARRIED, COMMAND_LINE, KERNEL_FILE, ROM_FILE};
 
 /// The program.
 pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
@@ -12,15 +12,25 @@ pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
 /// The exit status when the image writes 0x10 to `isa-debug-exit`. A triple fault ends with 0.
 pub(crate) const PASS: i32 = 33;
 
+/// Above this, the chipset Q35 has memory beyond 4 GiB.
+const Q35_MIB: u64 = 2048;
+
 /// QEMU in `folder`, whose parent holds the image; a file of the folder may be carried to it.
 ///
-/// With `-icount` time is counted in instructions and the processors take turns: each run is the same.
-pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8, carried: Option<&str>) -> Command {
+/// With `-icount` time is counted in instructions and the processors take turns. The chipset i440fx has the more memory below 4 GiB.
+pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8, hardware: &Hardware, carried: Option<&str>) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.current_dir(folder).args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-M", "q35"]);
-    command.args(["-m", &MEMORY_MIB.to_string(), "-cpu", cpu, "-smp", &cpus.to_string()]);
+    command.current_dir(folder).args(["-accel", "tcg"]);
+    if hardware.time == Time::Counted {
+        command.args(["-icount", "shift=0,sleep=off"]);
+    }
+    let chipset = if hardware.memory_mib > Q35_MIB { "pc" } else { "q35" };
+    command.args(["-M", chipset, "-m", &hardware.memory_mib.to_string(), "-cpu", cpu, "-smp", &cpus.to_string()]);
     command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot", "-debugcon", "stdio"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-bios", &format!("../{ROM_FILE}")]);
+    if let Some(terminal) = &hardware.serial {
+        command.arg("-serial").arg(terminal);
+    }
     let carried = carried.map(|file| (file.to_owned(), CARRIED));
     let files = [(format!("../{KERNEL_FILE}"), BASE), (COMMAND_LINE_FILE.to_owned(), COMMAND_LINE)];
     for (file, address) in files.into_iter().chain(carried) {
@@ -35,7 +45,8 @@ mod tests {
 
     #[test]
     fn processor_and_files_are_passed() {
-        let text = format!("{:?}", command(Path::new("/run"), "qemu64,+svm,+npt", 4, Some("carried.bin")));
+        let (hardware, carried) = (Hardware::default(), Some("carried.bin"));
+        let text = format!("{:?}", command(Path::new("/run"), "qemu64,+svm,+npt", 4, &hardware, carried));
         for part in [
             r#""-cpu" "qemu64,+svm,+npt" "-smp" "4""#,
             r#""-bios" "../stub.rom""#,
@@ -43,6 +54,17 @@ mod tests {
             "loader,file=args.bin,addr=0x7000,force-raw=on",
             "loader,file=carried.bin,addr=0x20000,force-raw=on",
         ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(text.contains(r#""-icount" "shift=0,sleep=off" "-M" "q35" "-m" "512""#), "{text}");
+    }
+
+    #[test]
+    fn other_hardware_is_passed() {
+        let hardware = Hardware { memory_mib: 3200, time: Time::Real, serial: Some("/dev/pts/7".into()) };
+        let text = format!("{:?}", command(Path::new("/run"), "max", 2, &hardware, None));
+        assert!(!text.contains("icount"), "{text}");
+        for part in [r#""-M" "pc" "-m" "3200""#, r#""-serial" "/dev/pts/7""#] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -7,7 +7,7 @@ use std::io::BufReader;
 use anyhow::{Context as _, bail};
 use x86_virt::{svm, vmx};
 
-use crate::boot::Boot;
+use crate::boot::{Boot, Hardware};
 use crate::diff_entry::LIMIT;
 use crate::diff_entry::messages::{self, Messages};
 use crate::image::Image;
@@ -117,6 +117,7 @@ impl Chunk<'_> {
             arguments: &arguments,
             carried: None,
             limit: LIMIT,
+            hardware: Hardware::default(),
         };
         let run = boot.run(|_| ())?;
         // A failure of the test is what the lines tell of, any other is one of the run.

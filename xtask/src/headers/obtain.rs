@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::{output, setup};
+use crate::{packages, setup};
 
 /// The variable that names the folder of a Linux source tree, or of its headers.
 const VARIABLE: &str = "X86_VIRT_HEADERS";
@@ -34,12 +34,12 @@ pub(crate) fn kernel(folder: &Path) -> anyhow::Result<PathBuf> {
             return Ok(found);
         }
     }
-    let mut packages = packages()?;
-    if packages.is_empty() {
+    let mut known = known()?;
+    if known.is_empty() {
         setup::update_lists()?;
-        packages = self::packages()?;
+        known = self::known()?;
     }
-    let package = newest(packages).with_context(|| {
+    let package = newest(known).with_context(|| {
         format!("no package linux-headers-*-common is known; set {VARIABLE} to a source tree of Linux")
     })?;
     unpack(&package, &unpacked)?;
@@ -75,7 +75,7 @@ fn newest_tree(place: &Path) -> Option<PathBuf> {
 }
 
 /// The packages with headers of kernels that apt knows.
-fn packages() -> anyhow::Result<Vec<String>> {
+fn known() -> anyhow::Result<Vec<String>> {
     if !setup::find_program("apt-cache") {
         bail!("the headers of Linux are missing, and there is no apt: set {VARIABLE} to a source tree of Linux");
     }
@@ -101,36 +101,7 @@ fn version(name: &str) -> Vec<u64> {
 
 /// Gets a package and unpacks it into `folder`; nothing is installed.
 fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
-    output::progress(format_args!("unpacking {package} below {}", folder.display()));
-    let download = folder.with_extension("download");
-    for folder in [folder, &download] {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    // As root apt-get would run as another user, who cannot write here.
-    perform(
-        Command::new("apt-get")
-            .args(["-q", "-o", "APT::Sandbox::User=root", "download", package])
-            .current_dir(&download),
-    )?;
-    for file in fs::read_dir(&download)?.flatten() {
-        perform(Command::new("dpkg-deb").arg("-x").arg(file.path()).arg(folder))?;
-    }
-    fs::remove_dir_all(&download)?;
-    Ok(())
-}
-
-/// Runs a command to its end; its output goes to standard error.
-fn perform(command: &mut Command) -> anyhow::Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status()
-        .with_context(|| format!("cannot run {name}"))?;
-    if !status.success() {
-        bail!("{name} failed ({status}); set {VARIABLE} to a source tree of Linux");
-    }
-    Ok(())
+    packages::unpack(package, folder).with_context(|| format!("set {VARIABLE} to a source tree of Linux"))
 }
 
 #[cfg(test)]
