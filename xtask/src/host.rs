@@ -16,7 +16,7 @@ pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()
     test(workspace, &[], tally)?;
     test(workspace, &["--features", "decode,arbitrary,provisional,testing"], tally)?;
     // The exit loops of the examples, whose other half is for the bare machine.
-    test(workspace, &["--lib", "-p", "demo", "-p", "minimal"], tally)
+    test(workspace, &["--lib", "-p", "demo", "-p", "minimal", "-p", "linux"], tally)
 }
 
 fn test(workspace: &Workspace, options: &[&str], tally: &mut Tally) -> anyhow::Result<()> {

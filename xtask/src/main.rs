@@ -19,9 +19,11 @@ mod host;
 mod image;
 mod job;
 mod lint;
+mod linux;
 mod machine;
 mod matrix;
 mod output;
+mod packages;
 mod process;
 mod qemu;
 mod reference;
@@ -48,6 +50,8 @@ struct Arguments {
 enum Task {
     /// Boots an example on an Intel and on an AMD processor and shows what it prints.
     Demo(demo::Arguments),
+    /// Boots an unmodified Linux as the guest, on an Intel and on an AMD processor.
+    Linux(linux::Arguments),
     /// Runs the tests on this host, then the images on every emulated machine.
     Test(test::Arguments),
     /// Fuzzes, with the corpus in the repository as a start; needs neither nightly Rust nor cargo-fuzz.
@@ -83,6 +87,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     match task {
         Task::Demo(arguments) => demo::run(&workspace, arguments),
+        Task::Linux(arguments) => linux::run(&workspace, arguments),
         Task::Test(arguments) => test::run(&workspace, arguments),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Headers(arguments) => headers::run(&workspace, arguments),

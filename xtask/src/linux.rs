@@ -1,0 +1,251 @@
+//! An unmodified Linux as the guest of the example hypervisor.
+
+mod bad;
+mod cpio;
+mod files;
+mod guest;
+mod judge;
+mod shell;
+mod timeline;
+
+use core::time::Duration;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use self::files::Kernel;
+use self::guest::{Files, Guest, Interface};
+use crate::boot::{Run, Time};
+use crate::cargo::{Profile, Workspace};
+use crate::console;
+use crate::machine::{Emulator, Machine, Vendor};
+use crate::tally::Tally;
+use crate::{output, setup};
+
+/// How many exits a timeline has.
+const SLICES: u32 = 60_000;
+/// Where a timeline goes that has no name.
+const TIMELINE: &str = "linux.trace.json";
+/// The time limit of a run of the tests.
+const TEST_LIMIT: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only this vendor's processor
+    #[arg(long)]
+    vendor: Option<Vendor>,
+    /// The processor: a model of Bochs, or what QEMU takes for -cpu
+    #[arg(long, value_name = "MODEL")]
+    cpu: Option<String>,
+    /// The number of processors
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    cpus: u8,
+    /// The guest's memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 128)]
+    memory: u64,
+    /// The kernel: `cloud`, `stock`, or the file of a bzImage
+    #[arg(long, value_name = "KERNEL", default_value = "cloud")]
+    kernel: Kernel,
+    /// The first file system, in place of the one with the tests
+    #[arg(long, value_name = "FILE")]
+    initrd: Option<PathBuf>,
+    /// More parameters for the kernel
+    #[arg(long, value_name = "PARAMETERS", default_value = "")]
+    append: String,
+    /// Leaves you in a shell of the guest; Ctrl-] leaves it
+    #[arg(long, conflicts_with_all = ["trace", "boots"])]
+    shell: bool,
+    /// Writes a timeline of the exits, for Perfetto
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = TIMELINE)]
+    trace: Option<PathBuf>,
+    /// The kernel says what it does
+    #[arg(long)]
+    verbose: bool,
+    /// The local APIC has its registers in memory, never in MSRs
+    #[arg(long)]
+    xapic: bool,
+    /// QEMU's time is the host's, and its processors run side by side: no run is like another
+    #[arg(long)]
+    real_time: bool,
+    /// Boots so often
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    boots: u32,
+    /// Boots every guest that there is a test for, on both vendors' processors; each test in a guest counts
+    #[arg(long, conflicts_with_all = ["shell", "trace", "boots", "kernel", "initrd", "cpus", "memory"])]
+    tests: bool,
+    /// The time limit of each boot
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u32,
+}
+
+/// Boots Linux and shows its console.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let machines = Machine::choose(arguments.vendor, arguments.cpu.as_deref())?;
+    setup::run()?;
+    if arguments.tests {
+        let mut tally = Tally::default();
+        test(workspace, &machines, &mut tally)?;
+        for failure in tally.failures() {
+            output::line(format_args!("FAILED  {failure}"));
+        }
+        output::line(&tally);
+        return Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let folder = workspace.lock_folder()?;
+    let files = Files::obtain(workspace, folder.path(), &arguments.kernel, arguments.initrd.as_deref())?;
+    let mut summary = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for machine in &machines {
+        for boot in 1..=arguments.boots {
+            let guest = arguments.guest(machine);
+            output::line(format_args!("\n==== {guest}, boot {boot} of {} ====", arguments.boots));
+            let image = files.image(workspace, folder.path(), &guest, Profile::Release)?;
+            if arguments.shell {
+                shell::run(&image, &guest, arguments.limit())?;
+                continue;
+            }
+            let run = guest.boot(&image, arguments.limit(), 0, show)?;
+            if let Some(file) = &arguments.trace {
+                let exits = timeline::write(&run.lines, file)?;
+                output::line(format_args!("timeline: {exits} exits, {}", file.display()));
+            }
+            let outcome = if arguments.initrd.is_some() { run.judge() } else { judge::judge(&run, arguments.cpus) };
+            let title = format!("{guest}, {:.1} s", run.took.as_secs_f64());
+            summary.push(match outcome {
+                Ok(()) => format!("passed: {title}"),
+                Err(reason) => {
+                    output::progress(format_args!("error: {guest}: {reason}\n{}", run.describe()));
+                    code = ExitCode::FAILURE;
+                    format!("FAILED: {title}: {reason}")
+                }
+            });
+        }
+    }
+    output::line("");
+    summary.iter().for_each(output::line);
+    Ok(code)
+}
+
+impl Arguments {
+    fn guest<'a>(&'a self, machine: &'a Machine) -> Guest<'a> {
+        Guest {
+            machine,
+            cpus: self.cpus,
+            memory_mib: self.memory,
+            kernel: &self.kernel,
+            append: &self.append,
+            time: if self.real_time || self.shell { Time::Real } else { Time::Counted },
+            interface: if self.xapic { Interface::Memory } else { Interface::MemoryOrMsrs },
+            is_verbose: self.verbose,
+            has_shell: self.shell,
+            slices: if self.trace.is_some() { SLICES } else { 0 },
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.timeout.into())
+    }
+}
+
+/// Prints a line of the console, but for those of a timeline.
+fn show(line: &str) {
+    if !timeline::is_slice(line) {
+        output::line(line);
+    }
+}
+
+/// Boots the guests that there are tests for on those of `machines` that they are for: each test that a guest makes counts, and each
+/// run.
+fn test(workspace: &Workspace, machines: &[Machine], tally: &mut Tally) -> anyhow::Result<()> {
+    let (qemu, bochs) = (Machine::qemu("max"), Machine::bochs("corei7_haswell_4770", Vendor::Intel));
+    let guest = |machine, kernel, cpus| Guest { cpus, kernel, ..Guest::usual(machine) };
+    let (cloud, stock) = (Kernel::Cloud, Kernel::Stock);
+    let guests = [
+        guest(&bochs, &cloud, 1),
+        guest(&qemu, &cloud, 1),
+        guest(&qemu, &cloud, 2),
+        guest(&qemu, &stock, 1),
+        Guest { interface: Interface::Memory, ..guest(&qemu, &cloud, 2) },
+    ];
+    let guests: Vec<_> = guests.iter().filter(|guest| machines.contains(guest.machine)).collect();
+    let folder = workspace.lock_folder()?;
+    let mut images = Vec::new();
+    for guest in &guests {
+        let files = Files::obtain(workspace, folder.path(), guest.kernel, None)?;
+        images.push(files.image(workspace, folder.path(), guest, Profile::Release)?);
+    }
+    output::progress(format_args!("{} boots of Linux, 2 at a time", guests.len()));
+    let mut runs: Vec<_> = guests.iter().zip(&images).zip(0_u8..).collect();
+    // The longest first.
+    runs.reverse();
+    let runs = Mutex::new(runs);
+    let results: Mutex<Vec<(String, u8, anyhow::Result<Run>)>> = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(((guest, image), take)) = lock(&runs).pop() {
+            let run = guest.boot(image, TEST_LIMIT, take, |_| ());
+            lock(&results).push((guest.to_string(), guest.cpus, run));
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    if machines.contains(&qemu) {
+        bad::test(workspace, folder.path(), &qemu, tally)?;
+    }
+    for (name, cpus, run) in results.into_inner().unwrap_or_default() {
+        add(&name, cpus, run, tally);
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn add(name: &str, cpus: u8, run: anyhow::Result<Run>, tally: &mut Tally) {
+    let run = match run {
+        Ok(run) => run,
+        Err(error) => return tally.add(Err(format!("{name}: {error:#}"))),
+    };
+    for test in judge::tests(&run.lines) {
+        tally.add(test.outcome.map_err(|reason| format!("{name}: test {}: {reason}", test.name)));
+    }
+    let outcome = judge::judge(&run, cpus);
+    let word = if outcome.is_ok() { "pass" } else { "FAIL" };
+    output::line(format_args!("{word}  {name}  {:6.2} s", run.took.as_secs_f64()));
+    if outcome.is_err() {
+        output::line(run.describe());
+    }
+    tally.add(outcome.map_err(|reason| format!("{name}: {reason}")));
+}
+
+/// Bochs cannot have more.
+const BOCHS_MIB: u64 = 2048;
+
+/// Checks what the machine would not say clearly.
+fn check(machine: &Machine, memory_mib: u64) -> anyhow::Result<()> {
+    if machine.emulator == Emulator::Bochs && memory_mib > BOCHS_MIB {
+        bail!("Bochs has at most {BOCHS_MIB} MiB of memory, and {memory_mib} are needed for this guest");
+    }
+    Ok(())
+}
+
+/// The text of a guest's line of the console.
+fn guest_line(line: &str) -> Option<&str> {
+    line.strip_prefix("| ").or((line == "|").then_some(""))
+}
+
+/// The test that a line of the guest reports.
+fn test_of(line: &str) -> Option<console::Test> {
+    guest_line(line).and_then(console::test)
+}
+
+/// A number as a size of memory.
+fn bytes_of(contents: &[u8]) -> anyhow::Result<u64> {
+    u64::try_from(contents.len()).context("a file is too large")
+}
