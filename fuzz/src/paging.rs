@@ -206,17 +206,17 @@ pub fn check<F: Format>(format: F, frames: usize, steps: &[Step]) {
             compare(&space, &model, page);
         }
     }
-    empty(space, &pool, &mut model);
+    empty(space, &pool);
     assert_eq!(pool.free_frames(), donated);
 }
 
-/// Whatever happened, all can be unmapped, piece by piece, and nothing but the root is left.
-fn empty<F: Format>(space: AddressSpace<'_, F, &FramePool<FRAMES>>, pool: &FramePool<FRAMES>, model: &mut Model) {
-    for piece in core::mem::take(&mut model.0) {
-        // Pieces start and end where a change did, so no page has to be split for that, and no frame is needed.
-        match space.unmap(addresses(&(piece.first..piece.end))) {
+/// Whatever happened, all can be unmapped, run by run, and nothing but the root is left.
+fn empty<F: Format>(space: AddressSpace<'_, F, &FramePool<FRAMES>>, pool: &FramePool<FRAMES>) {
+    // A page is in one run, also one that was merged from pieces, so no page has to be split for that, and no frame is needed.
+    while let Some(run) = space.ranges().next() {
+        match run.and_then(|run| space.unmap(run.gpa)) {
             Ok(invalidation) => invalidation.at_next_entry(),
-            Err(error) => panic!("{piece:?}: {error}, {} frames are free", pool.free_frames()),
+            Err(error) => panic!("{error}, {} frames are free", pool.free_frames()),
         }
     }
     assert_eq!(space.tables(), 1);
