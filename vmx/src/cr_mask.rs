@@ -39,7 +39,6 @@ mod tests {
         let any = Capabilities::from_raw(RawCapabilities { cr4_fixed1: u64::MAX, ..RawCapabilities::NONE });
         let granted = grant(OwnedBits::all(), &any);
         assert_eq!(granted.cr0.into_bits(), 0x0005_000e);
-        let Cr4 { .. } = granted.cr4;
         assert!(!granted.cr4.mce() && !granted.cr4.osxsave() && !granted.cr4.la57() && granted.cr4.smap());
         let few = Capabilities::from_raw(RawCapabilities { cr4_fixed1: 0x27ff, ..RawCapabilities::NONE });
         assert_eq!(grant(OwnedBits::all(), &few).cr4.into_bits(), 0x07bf, "the processor has no more");
