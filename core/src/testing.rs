@@ -2,17 +2,19 @@
 //!
 //! The guide has a chapter, "Testing without a processor".
 
+mod error;
 mod frames;
 mod memory;
 mod run;
+mod scripted;
 mod step;
 mod vcpu;
 
+pub use error::{ScriptError, ScriptedExit};
 pub use frames::FakeFrames;
 pub use memory::FakeMemory;
-pub use run::{ScriptError, ScriptedExit};
+pub use scripted::{ScriptedReason, ScriptedVcpu, Semantics};
 pub use step::{Answer, Delivery, Step};
-pub use vcpu::{ScriptedReason, ScriptedVcpu, Semantics};
 
 #[cfg(test)]
 mod tests;
