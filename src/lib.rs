@@ -21,6 +21,8 @@ pub mod check;
 #[cfg(target_arch = "x86_64")]
 mod controls;
 #[cfg(target_arch = "x86_64")]
+mod parked;
+#[cfg(target_arch = "x86_64")]
 mod processor;
 #[cfg(target_arch = "x86_64")]
 mod root;
@@ -31,6 +33,8 @@ mod time;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
 
+#[cfg(target_arch = "x86_64")]
+pub use parked::{AnyParkedVcpu, LoadError, LoadRefused, UnloadError};
 #[cfg(target_arch = "x86_64")]
 pub use processor::{Processor, Vendor};
 #[cfg(target_arch = "x86_64")]

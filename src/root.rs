@@ -133,6 +133,18 @@ impl EnterError {
             Self::Svm(error) => matches!(error, x86_virt_svm::EnterError::Unsupported(_)),
         }
     }
+
+    /// Whether somebody else uses the virtualization extension on this processor, such as another hypervisor in the same kernel.
+    #[must_use]
+    pub const fn is_in_use(&self) -> bool {
+        match self {
+            Self::NoVirtualization => false,
+            #[cfg(feature = "vmx")]
+            Self::Vmx(error) => matches!(error, x86_virt_vmx::EnterError::InUse),
+            #[cfg(feature = "svm")]
+            Self::Svm(error) => matches!(error, x86_virt_svm::EnterError::AlreadyInUse),
+        }
+    }
 }
 
 /// Why guest-physical memory cannot be made.

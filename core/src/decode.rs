@@ -18,6 +18,19 @@ use crate::vcpu::{SkipError, Vcpu};
 /// Intel SDM vol. 2, section 2.3.11, "AVX Instruction Length".
 const MAX_INSTRUCTION: usize = 15;
 
+/// Makes the decoder's tables, for which it allocates when it is first used.
+///
+/// Call it once where allocation may take its time, if exits are handled where it must not: in a kernel with interrupts disabled.
+///
+/// ```
+/// x86_virt_core::decode::prepare();
+/// ```
+pub fn prepare() {
+    const NOP: [u8; 1] = [0x90];
+    let decoded = instruction(&NOP, 64, 0);
+    debug_assert!(decoded.is_some(), "the decoder knows NOP");
+}
+
 /// Decodes the instruction at the guest's CS:RIP.
 ///
 /// # Errors

@@ -2,8 +2,9 @@
 
 /// A token whose existence means that the context that holds it stays on one processor, under the rules below.
 ///
-/// Bare-metal code that never migrates has nothing to do but to implement it. A kernel implements it for its guard of
-/// disabled preemption.
+/// Bare-metal code that never migrates has nothing to do but to implement it. A kernel whose threads migrate implements it for
+/// what belongs to one processor, and lets only code that is kept on that processor have it: with preemption disabled for
+/// as long as a virtual processor is loaded.
 ///
 /// # Safety
 ///
@@ -12,8 +13,9 @@
 /// - the code that holds it runs at privilege level 0, in 64-bit mode, on one logical processor, and only there;
 /// - nothing else on that processor enters or leaves VMX operation, changes EFER.SVME or the host save area, or executes
 ///   VMX or SVM instructions;
-/// - these do not change on that processor: GDT, IDT, TR, LDTR and the segment registers; STAR, LSTAR, CSTAR, SFMASK,
-///   KERNEL_GS_BASE, the SYSENTER MSRs, PAT, EFER, DEBUGCTL, IA32_XSS; CR4.VMXE. CR0, CR3, the rest of CR4, FS and GS base
+/// - CR4.VMXE does not change on that processor while a root exists;
+/// - while a virtual processor is loaded on it, these do not change: GDT, IDT, TR, LDTR and the segment registers; STAR, LSTAR,
+///   CSTAR, SFMASK, KERNEL_GS_BASE, the SYSENTER MSRs, PAT, EFER, DEBUGCTL, IA32_XSS. CR0, CR3, the rest of CR4, FS and GS base
 ///   and the debug registers may change between two runs, and bits may be added to XCR0, but not taken from it;
 /// - CR0.TS and CR0.EM are 0 while a guest is entered, unless the guest state for the FPU is not switched; EFER.FFXSR is 0
 ///   if CR4.OSXSAVE is;

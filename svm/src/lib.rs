@@ -63,6 +63,8 @@ mod intercept;
 mod iopm;
 mod msr;
 mod msrpm;
+#[cfg(target_arch = "x86_64")]
+mod next_entry;
 mod nmi;
 #[cfg(target_arch = "x86_64")]
 mod parked;

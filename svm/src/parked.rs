@@ -63,6 +63,8 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
 }
 
 impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
+    // Out of line, for the sake of hosts with a small stack: it moves much by value.
+    #[inline(never)]
     pub(crate) fn new(
         host: Host<'_>,
         frames: &A,
@@ -131,6 +133,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             self.generation = 0;
             self.vmcb.write(control::GUEST_ASID, asid.get());
         }
+        processor.load_host_state(host);
         self.keep_nmi_blocking(processor.capabilities.features());
         // The processor may have kept parts of another VMCB at this address, or of this one from before it moved.
         self.vmcb.set_clean(CleanBits::NONE);

@@ -86,17 +86,16 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
         let previous_hsave = unsafe { host.msr(SvmMsr::VM_HSAVE_PA.into_bits()) };
         // SAFETY: an aligned frame that is ours until `drop` has put the previous address back.
         unsafe { host.set_msr(SvmMsr::VM_HSAVE_PA.into_bits(), save_area.hpa().get()) };
-        let mut processor = Processor {
+        let processor = Processor {
             capabilities,
             asids: Tags::new(capabilities.asids()),
             flushes: FlushCounts::default(),
             host_state,
             fs_base: 0,
             gs_base: 0,
-            xss: xss(host),
+            xss: 0,
             tsc_ratio: TscRatio::ONE,
         };
-        processor.save_host_state(host);
         let previous_vm_cr = (allowed != vm_cr).then_some(vm_cr);
         Ok(Self { host, processor, previous_vm_cr, previous_hsave, host_save_area: save_area })
     }
@@ -158,6 +157,12 @@ impl<A: Frames> Processor<A> {
     /// The physical address of what VMSAVE stored of the host.
     pub(crate) const fn host_state(&self) -> Hpa {
         self.host_state.hpa()
+    }
+
+    /// Takes the state of the host that VMRUN does not keep, for a virtual processor that is loaded now.
+    pub(crate) fn load_host_state(&mut self, host: Host<'_>) {
+        self.save_host_state(host);
+        self.xss = xss(host);
     }
 
     /// Stores the host's FS and GS base again if they have changed; the rest does not change (contract of `CpuPin`).

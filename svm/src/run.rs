@@ -8,10 +8,11 @@ use x86_virt_core::{
 };
 
 use crate::asid;
-use crate::check::{RuleSet, Violation};
+use crate::check::{RuleSet, Violation, check};
 use crate::deliver::{NO_EXIT, Outcome};
 use crate::exit::{self, ExitContext, SvmExit};
 use crate::exit_code::ExitCode;
+use crate::next_entry::NextEntry;
 use crate::switch;
 use crate::vcpu::SvmVcpu;
 use crate::vmcb::{CleanBits, SegmentAttributes, TlbControl, control, save};
@@ -269,7 +270,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     fn explain(&self, error: EntryError) -> EntryError {
         match error {
             EntryError::Refused { exit } if exit.code.is_invalid() => {
-                let report = self.check();
+                let vmcb = NextEntry::new(&self.guest.vmcb, self.pending());
+                let context = self.processor.vmrun_context(self.host, self.guest.vmcb.hpa());
+                let report = check(vmcb, self.capabilities().cpuid(), context);
                 EntryError::InvalidState { violated: report.violated(), first: report.violations().next() }
             }
             other => other,

@@ -46,6 +46,8 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     /// # Errors
     ///
     /// [`CreateError`] if there are not so many frames, or the space cannot be used on this processor.
+    // Out of line, for the sake of hosts with a small stack: it moves much by value.
+    #[inline(never)]
     pub fn new(
         root: &'r mut SvmRoot<'_, A>,
         space: &'s AddressSpace<'m, NptFormat, A>,

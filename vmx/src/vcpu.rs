@@ -162,6 +162,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     /// [`CreateError`] if the processor lacks something, or frames run out: it takes one for the VMCS, one for the MSR
     /// bitmaps, two contiguous ones for the I/O bitmaps, one for page-modification logging where the processor has it, two for
     /// FPU state if that is switched, and one if the space has sub-page write permissions.
+    // Out of line, for the sake of hosts with a small stack: it moves much by value.
+    #[inline(never)]
     pub fn new(
         root: &'r mut VmxRoot<'_, A>,
         space: &'s AddressSpace<'m, EptFormat, A>,
@@ -469,6 +471,8 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
     ///
     /// [`LoadRefused`] gives it back if the processor differs from the one that it was made for, or an instruction failed.
     #[expect(clippy::result_large_err, reason = "the virtual processor comes back; there is no allocator to box it")]
+    // In its callers, so that their copies are this one's: the stacks of kernels are small.
+    #[inline(always)]
     pub fn load<'r>(self, root: &'r mut VmxRoot<'_, A>) -> Result<VmxVcpu<'r, 's, 'm, A>, LoadRefused<'s, 'm, A>> {
         if *root.capabilities() != self.parts.capabilities {
             return Err(LoadRefused { error: LoadError::OtherProcessor, vcpu: self });

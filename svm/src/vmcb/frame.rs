@@ -37,6 +37,18 @@ impl<A: Frames> VmcbFrame<A> {
         unsafe { self.at::<T, X>(field).read_volatile() }
     }
 
+    /// The byte at `offset`, or `None` beyond the end.
+    #[expect(unsafe_code, reason = "reads memory that the processor writes")]
+    pub(crate) fn byte(&self, offset: usize) -> Option<u8> {
+        if offset >= FRAME_BYTES {
+            return None;
+        }
+        // SAFETY: the offset is inside the frame.
+        let byte = unsafe { self.frame.pointer().add(offset) };
+        // SAFETY: `self` owns the frame.
+        Some(unsafe { byte.read_volatile() })
+    }
+
     /// Sets `field` and clears the clean bit of its group.
     #[expect(unsafe_code, reason = "writes memory that the processor reads")]
     pub(crate) fn write<T: Copy, X>(&mut self, field: Field<T, X>, value: T) {

@@ -1,11 +1,11 @@
 //! Entering and leaving, parking and loading, and forgetting.
 
-use x86_virt::{AnyVcpu, EnterError, ExitKind, Root, Vcpu, VcpuConfig, svm, vmx};
+use x86_virt::{AnyParkedVcpu, AnyVcpu, ExitKind, Root, Vcpu, VcpuConfig, vmx};
 
 use crate::bench::{Bench, Frames};
 use crate::guest::{CODE, Guest, Mode, load, space};
 use crate::harness::{Failure, Outcome, ensure, ensure_eq, fail};
-use crate::registers::capture;
+use crate::registers::{Marked, capture, set_kernel_gs_base};
 use crate::world_switch::differences;
 
 /// CPUID; HLT.
@@ -39,11 +39,7 @@ pub(crate) fn second_enter_is_refused(bench: &Bench) -> Outcome {
     let space = space(&root, &ram)?;
     for _ in 0..3 {
         let second = Root::enter(&bench.pin, bench.frames);
-        let is_refused = matches!(
-            second,
-            Err(EnterError::Vmx(vmx::EnterError::InUse) | EnterError::Svm(svm::EnterError::AlreadyInUse))
-        );
-        ensure!(is_refused, "{second:?}");
+        ensure!(second.as_ref().is_err_and(x86_virt::EnterError::is_in_use), "{second:?}");
         let mut vcpu = root.vcpu(&space, &VcpuConfig::new())?;
         vcpu.set_state(&Mode::Long.state())?;
         ensure_eq!(vcpu.run()?.kind, ExitKind::Cpuid, "exit");
@@ -80,34 +76,41 @@ pub(crate) fn park_and_load(bench: &Bench) -> Outcome {
     Ok(())
 }
 
-/// A virtual processor that is not loaded, of either vendor.
-#[expect(clippy::large_enum_variant, reason = "one at a time is moved, seldom")]
-pub(crate) enum Parked<'s> {
-    Vmx(vmx::ParkedVcpu<'s, 'static, Frames>),
-    Svm(svm::ParkedVcpu<'s, 'static, Frames>),
+/// While no virtual processor is loaded, the host may change its registers; it has them back as they were at the last load.
+pub(crate) fn host_changes_between_loads(bench: &Bench) -> Outcome {
+    let mut root = bench.enter()?;
+    let ram = bench.ram();
+    load(&ram, &TWO_EXITS)?;
+    for round in 1..=3_u64 {
+        // All of them once; then one alone, which nothing else that changes gives away.
+        let marked = (round == 1).then(Marked::new);
+        set_kernel_gs_base(round << 12);
+        // The space is made for the PAT that the host has now.
+        let space = space(&root, &ram)?;
+        let before = capture();
+        let mut vcpu = root.vcpu(&space, &VcpuConfig::new())?;
+        vcpu.set_state(&Mode::Long.state())?;
+        ensure_eq!(vcpu.run()?.kind, ExitKind::Cpuid, "exit");
+        let changed = differences(&before, &capture());
+        ensure!(changed.is_empty(), "after an exit, the host has {changed}");
+        drop(vcpu);
+        drop(marked);
+    }
+    set_kernel_gs_base(0);
+    Ok(())
 }
 
+pub(crate) type Parked<'s> = AnyParkedVcpu<'s, 'static, Frames>;
+
 pub(crate) fn park<'s>(vcpu: AnyVcpu<'_, 's, 'static, Frames>) -> Outcome<Parked<'s>> {
-    Ok(match vcpu {
-        AnyVcpu::Vmx(vcpu) => Parked::Vmx(vcpu.unload()?),
-        AnyVcpu::Svm(vcpu) => Parked::Svm(vcpu.unload()),
-        _ => fail!("a third vendor"),
-    })
+    Ok(vcpu.unload()?)
 }
 
 pub(crate) fn unpark<'r, 's>(
     parked: Parked<'s>,
     root: &'r mut Root<'_, Frames>,
 ) -> Outcome<AnyVcpu<'r, 's, 'static, Frames>> {
-    match (parked, root) {
-        (Parked::Vmx(parked), Root::Vmx(root)) => {
-            parked.load(root).map(AnyVcpu::Vmx).map_err(|refused| Failure::from(refused.error))
-        }
-        (Parked::Svm(parked), Root::Svm(root)) => {
-            parked.load(root).map(AnyVcpu::Svm).map_err(|refused| Failure::from(refused.error))
-        }
-        _ => fail!("of another vendor"),
-    }
+    parked.load(root).map_err(|refused| Failure::from(refused.error))
 }
 
 /// A virtual processor that is forgotten loses its frames, and nothing else.

@@ -184,6 +184,7 @@ const TESTS: &[Test] = tests! {
         enter_and_leave: On::Every,
         second_enter_is_refused: On::Every,
         park_and_load: On::Every,
+        host_changes_between_loads: On::Every,
         forgotten_vcpu: On::Every,
         current_pointer: On::Only(Vendor::Intel),
     }

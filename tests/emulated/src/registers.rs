@@ -259,6 +259,11 @@ fn local_table(base: u64) -> [u64; 2] {
     [15 | (base & 0xff_ffff) << 16 | present_ldt << 40 | (base >> 24 & 0xff) << 56, base >> 32]
 }
 
+/// Writes KERNEL_GS_BASE as a host does that switches between its threads.
+pub(crate) fn set_kernel_gs_base(value: u64) {
+    set_msr(x86::msr::IA32_KERNEL_GSBASE, value);
+}
+
 /// Writes IA32_FEATURE_CONTROL as firmware does. If it is locked by that, it stays so until reset.
 pub(crate) fn set_feature_control(value: u64) {
     // SAFETY: only called on processors with VMX, on which nothing has locked the register yet; the host does not use VMX.
