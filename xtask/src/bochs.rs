@@ -26,7 +26,12 @@ pub(crate) fn command(
     hardware: &Hardware,
     carried: Option<&str>,
 ) -> io::Result<Command> {
-    fs::write(folder.join(CONFIGURATION_FILE), configuration(cpu, cpus, hardware, carried))?;
+    command_with(folder, &configuration(cpu, cpus, hardware, carried))
+}
+
+/// Bochs in `folder` with this configuration.
+pub(crate) fn command_with(folder: &Path, configuration: &str) -> io::Result<Command> {
+    fs::write(folder.join(CONFIGURATION_FILE), configuration)?;
     // Debian's Bochs starts at the prompt of its debugger.
     fs::write(folder.join(DEBUGGER_FILE), "c\nq\n")?;
     fs::write(folder.join(LOG_FILE), "")?;

@@ -22,6 +22,7 @@ mod lint;
 mod linux;
 mod machine;
 mod matrix;
+mod module;
 mod output;
 mod packages;
 mod process;
@@ -68,6 +69,8 @@ enum Task {
     Emulate(emulate::Arguments),
     /// Says why a VM entry was refused, from a dump of a VMCS or a VMCB.
     Explain(explain::Arguments),
+    /// Builds the kernel module of the examples, and runs it in Debian's kernel.
+    Module(module::Arguments),
     /// Checks format, clippy, documentation and the reference.
     Lint,
     /// Installs the emulators and the linker, where they are missing.
@@ -96,6 +99,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::DiffEntry(arguments) => diff_entry::run(&workspace, arguments),
         Task::Emulate(arguments) => emulate::run(&workspace, arguments),
         Task::Explain(arguments) => explain::run(&workspace, arguments),
+        Task::Module(arguments) => module::run(&workspace, arguments),
         Task::Lint => lint::run(&workspace),
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
     }

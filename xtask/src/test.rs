@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cargo::Workspace;
 use crate::tally::Tally;
-use crate::{emulated, fuzz, headers, host, output, setup};
+use crate::{emulated, fuzz, headers, host, module, output, setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
     /// Only the emulated machines
     #[arg(long)]
     emulated_only: bool,
-    /// Of the emulated machines, only those whose names contain this
+    /// Of the emulated machines, only those whose names contain this; `module`, or `module qemu`, means the kernel module instead
     #[arg(long, value_name = "MACHINE")]
     filter: Option<String>,
     /// Of the emulated machines' tests, only those whose names contain this
@@ -49,7 +49,14 @@ fn perform(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> a
         headers::test(workspace, tally)?;
     }
     if !arguments.host_only {
-        emulated::run(workspace, arguments.filter.as_deref(), arguments.only.as_deref(), tally)?;
+        let filter = arguments.filter.as_deref();
+        let is_of_module = |filter: &str| filter.starts_with(module::FILTER);
+        if !filter.is_some_and(is_of_module) {
+            emulated::run(workspace, filter, arguments.only.as_deref(), tally)?;
+        }
+        if filter.is_some_and(is_of_module) {
+            module::test(workspace, filter, tally)?;
+        }
     }
     Ok(())
 }
