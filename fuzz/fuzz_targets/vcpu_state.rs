@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use x86_virt::{BytesError, ProcessorRole, VcpuState};
 
 /// Bytes of a state as the library writes them, of which some are changed, or any bytes.
-fn input(patches: &[(u16, u8)], cut: Option<u16>, raw: Option<&[u8]>) -> Vec<u8> {
+fn input(patches: &[Patch], cut: Option<u16>, raw: Option<&[u8]>) -> Vec<u8> {
     let mut buffer = [0; VcpuState::MAX_BYTES];
     let mut bytes = match raw {
         Some(raw) => raw.to_vec(),
@@ -21,7 +21,10 @@ fn input(patches: &[(u16, u8)], cut: Option<u16>, raw: Option<&[u8]>) -> Vec<u8>
     bytes
 }
 
-fuzz_target!(|data: (Vec<(u16, u8)>, Option<u16>, Option<&[u8]>)| {
+/// A byte that is changed: where, and to what.
+type Patch = (u16, u8);
+
+fuzz_target!(|data: (Vec<Patch>, Option<u16>, Option<&[u8]>)| {
     let (patches, cut, raw) = data;
     let bytes = input(&patches, cut, raw);
     let mut state = match VcpuState::from_bytes(&bytes) {

@@ -47,8 +47,8 @@ mod tests {
 
     use super::NextEntry;
     use crate::check::VmcbRead as _;
-    use crate::fake::FakeFrames;
     use crate::vmcb::{EventInjection, VmcbFrame, VmcbValue as _, control, save};
+    use x86_virt_core::testing::FakeFrames;
 
     #[test]
     fn the_event_that_waits_is_in_its_field_and_all_else_in_the_frame() {
