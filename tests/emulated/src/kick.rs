@@ -11,8 +11,9 @@ use crate::guest::{CODE, Mode};
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
 use crate::interrupts::take_pending;
 
-/// STI; CLI; JMP to the start: takes note of what was pending at the entry in Bochs 2.7 too.
-const SPIN: [u8; 4] = [0xfb, 0xfa, 0xeb, 0xfc];
+/// STI; CLI; PAUSE; JMP to the start: takes note of what was pending at the entry in Bochs 2.7 too. QEMU with `-icount` turns to another
+/// processor only after PAUSE.
+const SPIN: [u8; 6] = [0xfb, 0xfa, 0xf3, 0x90, 0xeb, 0xfa];
 const VECTOR: u8 = 0x60;
 /// How often each virtual processor is kicked.
 const ROUNDS: u64 = 300;
