@@ -295,7 +295,8 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// Whether the run ended for a window that only the engine waits for, so that the guest goes on.
     #[inline]
     pub(crate) fn is_own_window(&mut self, exit: SvmExit) -> bool {
-        exit.code == ExitCode::VINTR && !self.guest.events.interrupt_window()
+        let events = &mut self.guest.events;
+        exit.code == ExitCode::VINTR && !events.interrupt_window() && events.armed_windows().interrupt
     }
 
     /// Whether the processor keeps the blocking of NMIs for the guest.

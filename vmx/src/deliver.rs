@@ -159,9 +159,10 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
     /// Whether the run ended for a window that only the engine waits for, so that the guest goes on.
     #[inline]
     pub(crate) fn is_own_window(&mut self, exit: &Exit<ExitReason>) -> bool {
+        let events = &mut self.parts.events;
         match exit.kind {
-            ExitKind::InterruptWindow => !self.parts.events.interrupt_window(),
-            ExitKind::NmiWindow => !self.parts.events.nmi_window(),
+            ExitKind::InterruptWindow => !events.interrupt_window() && events.armed_windows().interrupt,
+            ExitKind::NmiWindow => !events.nmi_window() && events.armed_windows().nmi,
             _ => false,
         }
     }

@@ -339,6 +339,13 @@ impl Events {
         core::mem::replace(&mut self.asked.nmi, false)
     }
 
+    /// The windows that the last entry armed for what waits, or for the caller. The exit of another one is the caller's, who armed it in the
+    /// control structure.
+    #[must_use]
+    pub const fn armed_windows(&self) -> Windows {
+        self.armed
+    }
+
     /// A window that the last entry armed must be closed by the next one, so that it is due too.
     const fn update(&mut self) {
         self.due = self.next.is_some()
