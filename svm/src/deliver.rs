@@ -202,7 +202,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
                 self.set_intercepted(ExitCode::IRET, Wanted::No);
                 Outcome::GoOn
             }
-            NmiBlocking::Open if exit.code == ExitCode::IRET => {
+            NmiBlocking::Open if exit.code == ExitCode::IRET && self.guest.intercepts.contains(ExitCode::IRET) => {
                 if self.is_nmi_blocked() {
                     // The processor keeps the blocking, and the caller wants to see its end.
                     self.guest.nmi = NmiBlocking::Returning { rip };
