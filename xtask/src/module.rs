@@ -4,7 +4,6 @@ mod boot;
 mod build;
 mod check;
 mod cpio;
-mod debian;
 mod freestanding;
 mod kernel;
 mod memory_image;

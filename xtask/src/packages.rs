@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 
 use crate::{output, setup};
 
-/// The packages that `package` depends on and whose names begin with `prefix`: the newest version of what `package` stands for.
+/// The packages that `package` depends on and whose names begin with `prefix`: the newest version of what `package` stands for. None if
+/// apt knows no such package.
 pub(crate) fn dependencies(package: &str, prefix: &str) -> anyhow::Result<Vec<String>> {
     if !setup::find_program("apt-cache") {
         bail!("there is no apt, from which {package} would come");
@@ -37,9 +38,9 @@ fn named(text: &str, prefix: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
 }
 
-/// Gets a package and unpacks it into `folder`.
-pub(crate) fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
-    output::progress(format_args!("unpacking {package} below {}", folder.display()));
+/// Gets packages and unpacks them into `folder`.
+pub(crate) fn unpack(packages: &[&str], folder: &Path) -> anyhow::Result<()> {
+    output::progress(format_args!("unpacking {} below {}", packages.join(", "), folder.display()));
     let download = folder.with_extension("download");
     for folder in [folder, &download] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -47,7 +48,8 @@ pub(crate) fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
     // As root apt-get would run as another user, who cannot write here.
     perform(
         Command::new("apt-get")
-            .args(["-q", "-o", "APT::Sandbox::User=root", "download", package])
+            .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
+            .args(packages)
             .current_dir(&download),
     )?;
     for file in fs::read_dir(&download)?.flatten() {
@@ -58,7 +60,7 @@ pub(crate) fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Runs a command to its end; its output goes to standard error.
-fn perform(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn perform(command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command
         .stdin(Stdio::null())
@@ -79,6 +81,10 @@ mod tests {
     fn dependencies_are_read() {
         let text = "linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-57-cloud-amd64\n  Conflicts: other\n";
         assert_eq!(named(text, "linux-image-"), ["linux-image-6.1.0-57-cloud-amd64"]);
+        // One that something else can stand for is none.
+        let text =
+            "linux-headers-6.1.0-57-cloud-amd64\n  Depends: linux-kbuild-6.1\n |Depends: linux-compiler-gcc-12-x86\n";
+        assert_eq!(named(text, "linux-"), ["linux-kbuild-6.1"]);
         assert!(named("E: No packages found\n", "linux-image-").is_empty());
     }
 }

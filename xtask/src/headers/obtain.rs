@@ -101,7 +101,7 @@ fn version(name: &str) -> Vec<u64> {
 
 /// Gets a package and unpacks it into `folder`; nothing is installed.
 fn unpack(package: &str, folder: &Path) -> anyhow::Result<()> {
-    packages::unpack(package, folder).with_context(|| format!("set {VARIABLE} to a source tree of Linux"))
+    packages::unpack(&[package], folder).with_context(|| format!("set {VARIABLE} to a source tree of Linux"))
 }
 
 #[cfg(test)]

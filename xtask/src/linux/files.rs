@@ -78,7 +78,7 @@ impl Kernel {
         let name = names.first().with_context(|| {
             format!("apt knows no package {package}; set {KERNEL_VARIABLE} to the bzImage of a kernel")
         })?;
-        packages::unpack(name, &folder)?;
+        packages::unpack(&[name], &folder)?;
         find().with_context(|| format!("{name} has no boot/vmlinuz-*"))
     }
 }
@@ -115,7 +115,7 @@ fn busybox(folder: &Path) -> anyhow::Result<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    packages::unpack(BUSYBOX_PACKAGE, &folder)
+    packages::unpack(&[BUSYBOX_PACKAGE], &folder)
         .with_context(|| format!("set {BUSYBOX_VARIABLE} to a busybox that is linked statically"))?;
     find().with_context(|| format!("{BUSYBOX_PACKAGE} has no bin/busybox"))
 }

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use super::debian::perform;
 use super::kernel::Kernel;
 use super::{check, relax};
 use crate::cargo::Workspace;
+use crate::packages::perform;
 use crate::process::Process;
 use crate::{output, setup};
 

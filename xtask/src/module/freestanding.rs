@@ -8,10 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use super::debian::{dependencies, dependency, unpack};
+use super::kernel::dependency;
 use crate::cargo::Workspace;
-use crate::output;
 use crate::process::Process;
+use crate::{output, packages};
 
 const COMPILER: &str = "rustc-web";
 const SOURCES: &str = "rust-web-src";
@@ -22,18 +22,15 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// Builds the library, with every feature that goes without `std`.
 pub(super) fn build(workspace: &Workspace, folder: &Path) -> anyhow::Result<()> {
-    let told = dependencies(HOST_LIBRARY)?;
-    let version = dependency(&told, HOST_LIBRARY_PREFIX)
-        .with_context(|| format!("apt knows no {HOST_LIBRARY}: this needs Debian"))?;
+    let version = dependency(HOST_LIBRARY, HOST_LIBRARY_PREFIX)?;
     let root = folder.join(format!("rust-{version}"));
     let complete = root.join("complete");
     if !complete.is_file() {
         output::progress(format_args!("unpacking rustc {version} below {}", root.display()));
         let library = format!("{HOST_LIBRARY_PREFIX}{version}");
-        let told = dependencies(&library)?;
-        let llvm = dependency(&told, "libllvm").with_context(|| format!("{library} depends on no LLVM"))?;
-        let packages = [COMPILER, SOURCES, HOST_LIBRARY].map(str::to_owned);
-        unpack(&[&packages[..], &[format!("libllvm{llvm}"), library]].concat(), &root)?;
+        let llvm = format!("libllvm{}", dependency(&library, "libllvm")?);
+        let _ = fs::remove_dir_all(&root);
+        packages::unpack(&[COMPILER, SOURCES, HOST_LIBRARY, &llvm, &library], &root)?;
         fs::write(&complete, "")?;
     }
     output::progress(format_args!("building the library for {TARGET} with rustc {version}"));

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::debian::{dependencies, dependency, unpack};
-use crate::{output, setup};
+use crate::{output, packages, setup};
 
 /// The package that depends on the newest headers of the kernel for virtual machines, which boots fastest.
 const NEWEST: &str = "linux-headers-cloud-amd64";
@@ -27,13 +26,7 @@ pub(super) struct Kernel {
 
 /// The newest kernel that apt knows, below `folder`. Nothing is installed.
 pub(super) fn obtain(folder: &Path) -> anyhow::Result<Kernel> {
-    let version = match newest()? {
-        Some(version) => version,
-        None => {
-            setup::update_lists()?;
-            newest()?.with_context(|| format!("apt knows no {NEWEST}; this needs Debian"))?
-        }
-    };
+    let version = newest()?;
     let root = folder.join(&version);
     let kernel = Kernel { version, root };
     if !kernel.root.join(COMPLETE).is_file()
@@ -48,15 +41,23 @@ pub(super) fn obtain(folder: &Path) -> anyhow::Result<Kernel> {
 }
 
 fn obtain_again(folder: &Path) -> anyhow::Result<Kernel> {
-    let version = newest()?.with_context(|| format!("apt knows no {NEWEST}"))?;
+    let version = newest()?;
     let kernel = Kernel { root: folder.join(&version), version };
     kernel.unpack()?;
     Ok(kernel)
 }
 
 /// The version of the newest kernel that apt knows.
-fn newest() -> anyhow::Result<Option<String>> {
-    Ok(dependency(&dependencies(NEWEST)?, HEADERS).map(str::to_owned))
+fn newest() -> anyhow::Result<String> {
+    dependency(NEWEST, HEADERS)
+}
+
+/// The rest of the first dependency of `package` whose name begins with `prefix`.
+pub(super) fn dependency(package: &str, prefix: &str) -> anyhow::Result<String> {
+    let found = packages::dependencies(package, prefix)?;
+    let rest = found.first().and_then(|name| name.strip_prefix(prefix));
+    rest.map(str::to_owned)
+        .with_context(|| format!("apt knows no {package} that depends on {prefix}*; this needs Debian"))
 }
 
 impl Kernel {
@@ -78,13 +79,13 @@ impl Kernel {
     fn unpack(&self) -> anyhow::Result<()> {
         output::progress(format_args!("unpacking Linux {} below {}", self.version, self.root.display()));
         let headers = format!("{HEADERS}{}", self.version);
-        let told = dependencies(&headers)?;
-        let common = dependency(&told, HEADERS).with_context(|| format!("{headers} depends on no common headers"))?;
-        let tools = dependency(&told, TOOLS).with_context(|| format!("{headers} depends on no {TOOLS}"))?;
-        let image = format!("linux-image-{}", self.version);
-        let packages = [format!("{HEADERS}{common}"), format!("{TOOLS}{tools}"), image, headers];
-        unpack(&packages, &self.root)?;
-        self.point_to_common(common)?;
+        let common = dependency(&headers, HEADERS)?;
+        let tools = dependency(&headers, TOOLS)?;
+        // What an earlier attempt left.
+        let _ = fs::remove_dir_all(&self.root);
+        let (all, tools) = (format!("{HEADERS}{common}"), format!("{TOOLS}{tools}"));
+        packages::unpack(&[&all, &tools, &format!("linux-image-{}", self.version), &headers], &self.root)?;
+        self.point_to_common(&common)?;
         fs::write(self.root.join(COMPLETE), "")?;
         Ok(())
     }
