@@ -50,6 +50,8 @@ pub(crate) enum Feature {
     /// An interrupt that is injected comes once: QEMU's TCG keeps its vector as an exception that waits, and delivers it again if it
     /// turns to another processor before the guest's next exit.
     InterruptsOnce,
+    /// No processor waits for another's turn: with QEMU's `-icount` they run one after the other.
+    AllAtOnce,
     /// A guest has a global interrupt flag of its own.
     VirtualGif,
     /// An entry loads the CR2 that the guest shall have: not that of an SVM guest in Bochs 2.7.
@@ -58,7 +60,7 @@ pub(crate) enum Feature {
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -81,6 +83,7 @@ impl Feature {
         Self::LoadedCr2,
         Self::VirtualGif,
         Self::InterruptsOnce,
+        Self::AllAtOnce,
     ];
 }
 
@@ -99,6 +102,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::ExactExceptions
         | Feature::InterruptsOnce
         | Feature::ExactPageWalks => !is_tcg(),
+        Feature::AllAtOnce => !is_tcg() || machine::processors() == 1,
         Feature::SoftwareInterruptInformation
         | Feature::PromptVirtualInterrupts
         | Feature::RsmIntercept
