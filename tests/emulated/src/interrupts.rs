@@ -9,7 +9,7 @@ use crate::bench::Bench;
 use crate::code;
 use crate::guest::{CODE, Mode};
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
-use crate::world_switch::{EXITS, prepare};
+use crate::world_switch::{exits, prepare};
 
 const SELF_SENT: u8 = 0x50;
 const TIMER: u8 = 0x51;
@@ -47,9 +47,9 @@ pub(crate) fn timer_during_exits(bench: &Bench) -> Outcome {
     let outcome = bench.with_guest(Mode::Long, code::world_switch(), &VcpuConfig::new(), |guest| {
         prepare(guest)?;
         let (mut host_interrupts, mut done) = (0, 0);
-        let before = interrupts::count(TIMER);
+        let (before, exits) = (interrupts::count(TIMER), exits());
         interrupts::enable();
-        while done < EXITS {
+        while done < exits {
             if done % 500 == 0 {
                 // A prime, so that the phase moves over everything.
                 apic::start_timer(TIMER, 3001 + 2 * u32::try_from(done / 500)?);

@@ -9,7 +9,7 @@ use crate::guest::{CODE, Mode};
 use crate::harness::{Outcome, ensure, fail};
 use crate::interrupts::{SPIN, SPINNING, take_pending};
 use crate::registers::capture;
-use crate::world_switch::{EXITS, differences, prepare};
+use crate::world_switch::{differences, exits, prepare};
 
 const NMI: u8 = 2;
 /// Some instructions, in which an NMI that was sent comes.
@@ -39,9 +39,9 @@ pub(crate) fn timer_during_exits(bench: &Bench) -> Outcome {
     let outcome = bench.with_guest(Mode::Long, code::world_switch(), &VcpuConfig::new(), |guest| {
         prepare(guest)?;
         let expected = capture();
-        let before = interrupts::count(NMI);
+        let (before, exits) = (interrupts::count(NMI), exits());
         let (mut host_nmis, mut cpuids, mut done) = (0, 0, 0_u16);
-        while u64::from(done) < EXITS {
+        while u64::from(done) < exits {
             if done % 100 == 0 {
                 machine::nmi::start(bench.processor, 97 + done / 100);
             }
