@@ -138,13 +138,13 @@ const BYTES: usize = 24;
 /// Where the memory is that a string comes from.
 const OTHER: u64 = DATA + 0x1000;
 
-/// Memory that the guest does not have.
-struct Device {
-    bytes: [u8; BYTES],
+/// Memory at [`DATA`] that the guest does not have.
+struct Device<const N: usize> {
+    bytes: [u8; N],
     accesses: usize,
 }
 
-impl Device {
+impl<const N: usize> Device<N> {
     /// The `size` bytes at `gpa`.
     fn at(&mut self, gpa: Gpa, size: OperandSize) -> Option<&mut [u8]> {
         self.accesses += 1;
@@ -153,7 +153,7 @@ impl Device {
     }
 }
 
-impl MmioDevice for Device {
+impl<const N: usize> MmioDevice for Device<N> {
     fn read(&mut self, gpa: Gpa, size: OperandSize) -> u64 {
         let mut value = [0; 8];
         for (byte, there) in value.iter_mut().zip(self.at(gpa, size).unwrap_or_default()) {
@@ -182,36 +182,6 @@ pub(crate) fn protected_mode(bench: &Bench) -> Outcome {
 /// In real mode.
 pub(crate) fn real_mode(bench: &Bench) -> Outcome {
     run(bench, Mode::Real, REAL)
-}
-
-/// A page that the guest does not have.
-struct PageOfDevice {
-    bytes: [u8; 0x1000],
-    accesses: usize,
-}
-
-impl PageOfDevice {
-    fn at(&mut self, gpa: Gpa, size: OperandSize) -> Option<&mut [u8]> {
-        self.accesses += 1;
-        let start = usize::try_from(gpa.get().checked_sub(DATA)?).ok()?;
-        self.bytes.get_mut(start..start + usize::from(size.bytes()))
-    }
-}
-
-impl MmioDevice for PageOfDevice {
-    fn read(&mut self, gpa: Gpa, size: OperandSize) -> u64 {
-        let mut value = [0; 8];
-        for (byte, there) in value.iter_mut().zip(self.at(gpa, size).unwrap_or_default()) {
-            *byte = *there;
-        }
-        u64::from_le_bytes(value)
-    }
-
-    fn write(&mut self, gpa: Gpa, size: OperandSize, value: u64) {
-        for (byte, there) in value.to_le_bytes().iter().zip(self.at(gpa, size).unwrap_or_default()) {
-            *there = *byte;
-        }
-    }
 }
 
 #[rustfmt::skip]
@@ -265,7 +235,7 @@ fn check_across(guest: &mut Guest<'_, '_>, code: &[u8], address: u64) -> Outcome
     let (gprs, flags, rip) = (*guest.vcpu.gprs(), guest.vcpu.rflags().into_bits() & BIT, guest.vcpu.rip());
 
     let state = fill(guest)?;
-    let mut device = PageOfDevice { bytes: [0; 0x1000], accesses: 0 };
+    let mut device = Device { bytes: [0; 0x1000], accesses: 0 };
     guest.ram.read(DATA, &mut device.bytes)?;
     guest.space.unmap(page(DATA))?.at_next_entry();
     guest.vcpu.set_state(&state)?;
@@ -289,7 +259,7 @@ fn check_across(guest: &mut Guest<'_, '_>, code: &[u8], address: u64) -> Outcome
 }
 
 /// Runs to HLT, and says whether an exit was answered: not where the operand ends before the device.
-fn run_across(guest: &mut Guest<'_, '_>, device: &mut PageOfDevice) -> Outcome<bool> {
+fn run_across(guest: &mut Guest<'_, '_>, device: &mut Device<0x1000>) -> Outcome<bool> {
     let mut is_accessed = false;
     for _ in 0..3 {
         match guest.run()?.kind {
