@@ -1,9 +1,10 @@
 //! State that is in no register: what the virtual processor does, what blocks events, and checks of the whole.
 
 use x86_virt_core::{
-    Activity, Event, Exit, ExitKind, Frames, GlobalInterrupts, Interruptibility, StateError, Vcpu as _, VcpuState,
+    Activity, AttachedKick, Event, Exit, ExitKind, Frames, GlobalInterrupts, Interruptibility, StateError, Vcpu as _, VcpuState,
 };
 
+use crate::deliver::NO_EXIT;
 use crate::exit::SvmExit;
 use crate::exit_code::ExitCode;
 use crate::nmi::NmiBlocking;
@@ -37,7 +38,11 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         if takes_interrupts && is_asked && self.guest.events.interrupt_window() {
             return self.made_up(ExitKind::InterruptWindow, ExitCode::VINTR);
         }
-        self.made_up(ExitKind::HostInterrupt, ExitCode::INTR)
+        // As an entry would, it sees whether it was kicked.
+        match self.kick.map(AttachedKick::enter) {
+            Some(None) => self.made_up(ExitKind::Kicked, NO_EXIT.code),
+            _ => self.made_up(ExitKind::HostInterrupt, ExitCode::INTR),
+        }
     }
 
     /// IRET is intercepted while NMIs are blocked.

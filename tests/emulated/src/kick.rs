@@ -4,7 +4,7 @@ use core::hint;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use machine::{MAX_PROCESSORS, apic};
-use x86_virt::{Event, ExitKind, Kick, Vcpu, VcpuConfig};
+use x86_virt::{Activity, Event, ExitKind, Kick, Vcpu, VcpuConfig, VcpuState};
 
 use crate::bench::Bench;
 use crate::feature::{Feature, has};
@@ -40,7 +40,17 @@ pub(crate) fn before_the_entry(bench: &Bench) -> Outcome {
         guest.expect(ExitKind::Kicked)?;
         ensure_eq!(guest.vcpu.pending_event(), Some(Event::Nmi), "event that waits");
         guest.expect_handler(2)?;
-        guest.return_to_hlt(Event::Nmi, CODE + 1)
+        guest.return_to_hlt(Event::Nmi, CODE + 1)?;
+        // One that is halted has no entry to look before, with SVM.
+        let mut state = VcpuState::reset(0);
+        guest.vcpu.save(&mut state);
+        state.activity = Activity::Halted;
+        guest.vcpu.restore(&state)?;
+        ensure_eq!(kick.kick(), None, "processor to interrupt");
+        guest.expect(ExitKind::Kicked)?;
+        ensure!(!kick.is_pending(), "a halted virtual processor has not seen the kick");
+        ensure_eq!(guest.vcpu.activity(), Activity::Halted, "activity after the kick");
+        Ok(())
     })
 }
 
