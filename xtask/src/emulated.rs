@@ -1,10 +1,7 @@
 //! The images on the emulated machines.
 
 use core::iter;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use anyhow::bail;
 
@@ -13,11 +10,9 @@ use crate::coverage::Coverage;
 use crate::image::Image;
 use crate::job::{Job, Outcome, jobs};
 use crate::matrix::{IMAGES, PROFILES, Row, TEST_IMAGE, rows};
+use crate::parallel::{WORKERS, each};
 use crate::tally::Tally;
 use crate::{carry, diff_entry, output};
-
-/// How many machines run at a time: each takes one core.
-const WORKERS: usize = 2;
 
 /// Builds the images and runs them on the machines whose names contain `filter`. With `only`, there is no more than the tests whose names
 /// contain it.
@@ -82,23 +77,13 @@ fn build(workspace: &Workspace, wanted: &[&'static str], folder: &Path) -> anyho
 
 /// Runs the jobs, some at a time, and prints each as it ends.
 fn perform<'a>(jobs: &[Job<'a>], images: &[Image], only: Option<&str>) -> Vec<Outcome<'a>> {
-    let next = AtomicUsize::new(0);
-    let outcomes = Mutex::new(Vec::new());
-    let work = || {
-        while let Some(&job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let image = images.iter().find(|image| image.name == job.image && image.profile == job.profile);
-            let outcome =
-                image.map_or_else(|| job.fail("the image was not built".to_owned()), |image| job.run(image, only));
-            output::line(&outcome);
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(work);
-        }
-    });
-    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    each(jobs, |job| {
+        let image = images.iter().find(|image| image.name == job.image && image.profile == job.profile);
+        let outcome =
+            image.map_or_else(|| job.fail("the image was not built".to_owned()), |image| job.run(image, only));
+        output::line(&outcome);
+        outcome
+    })
 }
 
 /// Adds each test in the image, or else the run as a whole.

@@ -1,26 +1,22 @@
 //! Fuzzing: the targets of the package `fuzz`, with libFuzzer and the coverage that stable Rust can measure.
 
 use core::fmt;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::cargo::{Workspace, executable};
 use crate::output;
+use crate::parallel::{WORKERS, each};
 use crate::process::Process;
 use crate::setup;
 use crate::tally::Tally;
 
-/// How many targets run at a time: each takes one core.
-const WORKERS: usize = 2;
 /// The longest input, in bytes: no target reads more.
 const LONGEST: u32 = 1024;
 /// Seconds after which one input counts as a hang.
@@ -60,7 +56,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         None => format!("-max_total_time={}", seconds_each(arguments.time, targets.len())),
     };
     output::progress(format_args!("fuzzing {} targets with {end}, {WORKERS} at a time", targets.len()));
-    let reports = each(&targets, |target| fuzz(workspace, &folder, target, &end))?;
+    let reports = each(&targets, |target| fuzz(workspace, &folder, target, &end));
+    let reports = reports.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     output::line(format_args!(
         "{:24} {:>12} {:>9} {:>9} {:>7}  result",
         "target", "executions", "exec/s", "coverage", "corpus"
@@ -70,7 +67,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         return Ok(ExitCode::FAILURE);
     }
     if arguments.keep {
-        each(&targets, |target| keep(workspace, &folder, target))?;
+        each(&targets, |target| keep(workspace, &folder, target)).into_iter().collect::<anyhow::Result<()>>()?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,23 +78,27 @@ pub(crate) fn replay(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result
     let lock = workspace.lock_folder()?;
     let folder = lock.path().join("fuzz");
     let targets = build(workspace, Build::Plain)?;
-    let results = each(&targets, |target| {
-        let inputs = files(&corpus(workspace, target))?;
-        if inputs.is_empty() {
-            return Ok(Err(format!("fuzz target {}: no input in fuzz/corpus", target.name)));
-        }
-        let log = folder.join("replay").join(&target.name).with_extension("log");
-        let status = target.start(&log, inputs.iter().map(PathBuf::as_path), &[])?;
-        let text = fs::read_to_string(&log)?;
-        output::line(format_args!("fuzz target {}: {} inputs, {status}", target.name, inputs.len()));
-        Ok(if status.success() {
-            Ok(())
-        } else {
-            Err(format!("fuzz target {}: {}\n{}", target.name, Finding::read(&text, status), log.display()))
-        })
-    })?;
-    results.into_iter().for_each(|result| tally.add(result));
+    for result in each(&targets, |target| replay_target(workspace, &folder, target)) {
+        tally.add(result?);
+    }
     Ok(())
+}
+
+/// Fails within if an input shows a mistake.
+fn replay_target(workspace: &Workspace, folder: &Path, target: &Target) -> anyhow::Result<Result<(), String>> {
+    let inputs = files(&corpus(workspace, target))?;
+    if inputs.is_empty() {
+        return Ok(Err(format!("fuzz target {}: no input in fuzz/corpus", target.name)));
+    }
+    let log = folder.join("replay").join(&target.name).with_extension("log");
+    let status = target.start(&log, inputs.iter().map(PathBuf::as_path), &[])?;
+    let text = fs::read_to_string(&log)?;
+    output::line(format_args!("fuzz target {}: {} inputs, {status}", target.name, inputs.len()));
+    Ok(if status.success() {
+        Ok(())
+    } else {
+        Err(format!("fuzz target {}: {}\n{}", target.name, Finding::read(&text, status), log.display()))
+    })
 }
 
 /// How the targets are built.
@@ -184,28 +185,6 @@ fn seconds_each(time: u64, targets: usize) -> u64 {
     let workers = u64::try_from(WORKERS.min(targets)).unwrap_or(1);
     let targets = u64::try_from(targets).unwrap_or(u64::MAX).max(1);
     (time.saturating_mul(workers) / targets).max(1)
-}
-
-/// Does the same for each target, some at a time; the results are in the order of the targets.
-fn each<T: Send>(targets: &[Target], perform: impl Fn(&Target) -> anyhow::Result<T> + Sync) -> anyhow::Result<Vec<T>> {
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(target) = targets.get(index) else { break };
-            let result = perform(target);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(work);
-        }
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The inputs in the repository.

@@ -25,6 +25,7 @@ mod matrix;
 mod module;
 mod output;
 mod packages;
+mod parallel;
 mod process;
 mod qemu;
 mod reference;

@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
     /// Only the emulated machines
     #[arg(long)]
     emulated_only: bool,
-    /// Of the emulated machines, only those whose names contain this; `module`, or `module qemu`, means the kernel module instead
+    /// Of the emulated machines, only those whose names contain this; `module`, or `module qemu`, means those with the kernel module
     #[arg(long, value_name = "MACHINE")]
     filter: Option<String>,
     /// Of the emulated machines' tests, only those whose names contain this
@@ -49,12 +49,12 @@ fn perform(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> a
         headers::test(workspace, tally)?;
     }
     if !arguments.host_only {
-        let filter = arguments.filter.as_deref();
-        let is_of_module = |filter: &str| filter.starts_with(module::FILTER);
-        if !filter.is_some_and(is_of_module) {
-            emulated::run(workspace, filter, arguments.only.as_deref(), tally)?;
+        let (filter, only) = (arguments.filter.as_deref(), arguments.only.as_deref());
+        let is_of_module = filter.is_some_and(|filter| filter.starts_with(module::FILTER));
+        if !is_of_module {
+            emulated::run(workspace, filter, only, tally)?;
         }
-        if filter.is_some_and(is_of_module) {
+        if is_of_module || filter.is_none() && only.is_none() {
             module::test(workspace, filter, tally)?;
         }
     }
