@@ -50,6 +50,8 @@ pub fn frames() -> Frames {
 ///
 /// If there is none left.
 pub fn guest_ram() -> GuestRam<'static> {
+    // They are at an address of their own, which must not be taken before.
+    frames();
     let region = memory::take_zeroed(LARGE_PAGE, LARGE_PAGE).expect("the memory is there");
     let hpa = Hpa::new(region.address());
     // SAFETY: `machine` gives the region to nobody else, and maps it one to one for ever.
