@@ -45,13 +45,16 @@ pub(crate) fn unpack(packages: &[&str], folder: &Path) -> anyhow::Result<()> {
     for folder in [folder, &download] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    // As root apt-get would run as another user, who cannot write here.
-    perform(
-        Command::new("apt-get")
-            .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
-            .args(packages)
-            .current_dir(&download),
-    )?;
+    let fetch = || {
+        // As root apt-get would run as another user, who cannot write here.
+        let options = ["-q", "-o", "APT::Sandbox::User=root", "download"];
+        perform(Command::new("apt-get").args(options).args(packages).current_dir(&download))
+    };
+    // A machine that has just been made has no lists, and old ones name what is not there any more.
+    if fetch().is_err() {
+        setup::update_lists()?;
+        fetch()?;
+    }
     for file in fs::read_dir(&download)?.flatten() {
         perform(Command::new("dpkg-deb").arg("-x").arg(file.path()).arg(folder))?;
     }
