@@ -9,20 +9,13 @@ use clap::Args;
 use crate::boot::{Boot, Hardware};
 use crate::cargo::{Profile, Workspace};
 use crate::image::Image;
-use crate::machine::{Machine, Vendor};
+use crate::machine::{Choice, Machine};
 use crate::{output, setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only this vendor's processor
-    #[arg(long)]
-    vendor: Option<Vendor>,
-    /// The processor: a model of Bochs, or what QEMU takes for -cpu
-    #[arg(long, value_name = "MODEL")]
-    cpu: Option<String>,
-    /// The number of processors
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
-    cpus: u8,
+    #[command(flatten)]
+    choice: Choice,
     /// Prints every exit
     #[arg(long)]
     trace: bool,
@@ -39,7 +32,7 @@ pub(crate) struct Arguments {
 
 /// Builds the example, boots it and shows its console.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let machines = Machine::choose(arguments.vendor, arguments.cpu.as_deref())?;
+    let machines = arguments.choice.machines()?;
     setup::run()?;
     let profile = if arguments.debug { Profile::Debug } else { Profile::Release };
     output::progress(format_args!("building {} ({profile})", arguments.example));
@@ -53,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     output::line("");
     let mut code = ExitCode::SUCCESS;
     for (machine, (outcome, took)) in machines.iter().zip(summary) {
-        let title = format!("{} on {machine} ({}), {}", image.name, machine.vendor, cpus(arguments.cpus));
+        let title = format!("{} on {machine} ({}), {}", image.name, machine.vendor, cpus(arguments.choice.cpus));
         match outcome {
             Ok(()) => output::line(format_args!("passed: {title}, {:.2} s", took.as_secs_f64())),
             Err(reason) => {
@@ -71,11 +64,11 @@ fn boot(image: &Image, machine: &Machine, arguments: &Arguments) -> anyhow::Resu
         "\n==== {} on {machine} ({}), {} ====",
         image.name,
         machine.vendor,
-        cpus(arguments.cpus)
+        cpus(arguments.choice.cpus)
     ));
     let trace: &[&str] = if arguments.trace { &["trace"] } else { &[] };
     let limit = Duration::from_secs(arguments.timeout.into());
-    let (cpus, hardware) = (arguments.cpus, Hardware::default());
+    let (cpus, hardware) = (arguments.choice.cpus, Hardware::default());
     let run = Boot { image, machine, cpus, take: 0, arguments: trace, carried: None, limit, hardware }
         .run(|line| output::line(line))?;
     let outcome = run.judge();

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use anyhow::bail;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 /// Whose virtualization extensions a processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,6 +20,27 @@ impl fmt::Display for Vendor {
             Self::Intel => "Intel VMX",
             Self::Amd => "AMD SVM",
         })
+    }
+}
+
+/// The machines that a command is for.
+#[derive(Debug, Args)]
+pub(crate) struct Choice {
+    /// Only this vendor's processor
+    #[arg(long)]
+    vendor: Option<Vendor>,
+    /// The processor: a model of Bochs, or what QEMU takes for -cpu
+    #[arg(long, value_name = "MODEL")]
+    cpu: Option<String>,
+    /// The number of processors
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) cpus: u8,
+}
+
+impl Choice {
+    /// The machines.
+    pub(crate) fn machines(&self) -> anyhow::Result<Vec<Machine>> {
+        Machine::choose(self.vendor, self.cpu.as_deref())
     }
 }
 

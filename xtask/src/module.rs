@@ -16,22 +16,15 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cargo::Workspace;
-use crate::machine::{Machine, Vendor};
+use crate::machine::{Choice, Machine, Vendor};
 use crate::parallel::each;
 use crate::tally::Tally;
 use crate::{output, setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only this vendor's processor
-    #[arg(long)]
-    vendor: Option<Vendor>,
-    /// The processor: a model of Bochs, or what QEMU takes for -cpu
-    #[arg(long, value_name = "MODEL")]
-    cpu: Option<String>,
-    /// The number of processors
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
-    cpus: u8,
+    #[command(flatten)]
+    choice: Choice,
     /// Builds the module, and boots nothing
     #[arg(long)]
     build_only: bool,
@@ -42,7 +35,7 @@ pub(crate) struct Arguments {
 
 /// Builds the module, boots Linux with it, and shows what the program in user space prints.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let machines = Machine::choose(arguments.vendor, arguments.cpu.as_deref())?;
+    let machines = arguments.choice.machines()?;
     setup::run()?;
     let folder = workspace.lock_folder()?;
     let folder = folder.path().join("module");
@@ -62,9 +55,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
             "==== Linux {} on {machine} ({}), {} ====",
             kernel.version,
             machine.vendor,
-            processors(arguments.cpus)
+            processors(arguments.choice.cpus)
         ));
-        let run = boot::boot(&kernel, machine, arguments.cpus, &folder, |line| output::line(line))?;
+        let run = boot::boot(&kernel, machine, arguments.choice.cpus, &folder, |line| output::line(line))?;
         match run.verdict {
             Ok(()) => output::line(format_args!("passed, {:.2} s", run.took.as_secs_f64())),
             Err(why) => {
