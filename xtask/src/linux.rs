@@ -6,23 +6,24 @@ mod files;
 mod guest;
 mod judge;
 mod shell;
+mod test;
 mod timeline;
+
+pub(crate) use self::test::{FILTER, test};
 
 use core::time::Duration;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::thread;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
 use self::files::Kernel;
 use self::guest::{Files, Guest, Interface};
-use crate::boot::{Run, Time};
-use crate::cargo::{Profile, Workspace};
+use crate::boot::Time;
+use crate::cargo::Workspace;
 use crate::console;
-use crate::machine::{Emulator, Machine, Vendor};
+use crate::machine::{Choice, Emulator, Machine};
 use crate::tally::Tally;
 use crate::{output, setup};
 
@@ -30,20 +31,11 @@ use crate::{output, setup};
 const SLICES: u32 = 60_000;
 /// Where a timeline goes that has no name.
 const TIMELINE: &str = "linux.trace.json";
-/// The time limit of a run of the tests.
-const TEST_LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only this vendor's processor
-    #[arg(long)]
-    vendor: Option<Vendor>,
-    /// The processor: a model of Bochs, or what QEMU takes for -cpu
-    #[arg(long, value_name = "MODEL")]
-    cpu: Option<String>,
-    /// The number of processors
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
-    cpus: u8,
+    #[command(flatten)]
+    choice: Choice,
     /// The guest's memory in MiB
     #[arg(long, value_name = "MIB", default_value_t = 128)]
     memory: u64,
@@ -84,11 +76,11 @@ pub(crate) struct Arguments {
 
 /// Boots Linux and shows its console.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let machines = Machine::choose(arguments.vendor, arguments.cpu.as_deref())?;
+    let machines = arguments.choice.machines()?;
     setup::run()?;
     if arguments.tests {
         let mut tally = Tally::default();
-        test(workspace, &machines, &mut tally)?;
+        test::on(workspace, &machines, &mut tally)?;
         for failure in tally.failures() {
             output::line(format_args!("FAILED  {failure}"));
         }
@@ -97,23 +89,25 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     }
     let folder = workspace.lock_folder()?;
     let files = Files::obtain(workspace, folder.path(), &arguments.kernel, arguments.initrd.as_deref())?;
+    let elf = guest::build(workspace)?;
     let mut summary = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for machine in &machines {
         for boot in 1..=arguments.boots {
             let guest = arguments.guest(machine);
             output::line(format_args!("\n==== {guest}, boot {boot} of {} ====", arguments.boots));
-            let image = files.image(workspace, folder.path(), &guest, Profile::Release)?;
+            let image = files.image(&elf, &guest.image_name(), folder.path())?;
             if arguments.shell {
                 shell::run(&image, &guest, arguments.limit())?;
                 continue;
             }
-            let run = guest.boot(&image, arguments.limit(), 0, show)?;
+            let run = guest.boot(&image, arguments.limit(), show)?;
             if let Some(file) = &arguments.trace {
                 let exits = timeline::write(&run.lines, file)?;
                 output::line(format_args!("timeline: {exits} exits, {}", file.display()));
             }
-            let outcome = if arguments.initrd.is_some() { run.judge() } else { judge::judge(&run, arguments.cpus) };
+            let outcome =
+                if arguments.initrd.is_some() { run.judge() } else { judge::judge(&run, arguments.choice.cpus) };
             let title = format!("{guest}, {:.1} s", run.took.as_secs_f64());
             summary.push(match outcome {
                 Ok(()) => format!("passed: {title}"),
@@ -134,7 +128,7 @@ impl Arguments {
     fn guest<'a>(&'a self, machine: &'a Machine) -> Guest<'a> {
         Guest {
             machine,
-            cpus: self.cpus,
+            cpus: self.choice.cpus,
             memory_mib: self.memory,
             kernel: &self.kernel,
             append: &self.append,
@@ -156,72 +150,6 @@ fn show(line: &str) {
     if !timeline::is_slice(line) {
         output::line(line);
     }
-}
-
-/// Boots the guests that there are tests for on those of `machines` that they are for: each test that a guest makes counts, and each
-/// run.
-fn test(workspace: &Workspace, machines: &[Machine], tally: &mut Tally) -> anyhow::Result<()> {
-    let (qemu, bochs) = (Machine::qemu("max"), Machine::bochs("corei7_haswell_4770", Vendor::Intel));
-    let guest = |machine, kernel, cpus| Guest { cpus, kernel, ..Guest::usual(machine) };
-    let (cloud, stock) = (Kernel::Cloud, Kernel::Stock);
-    let guests = [
-        guest(&bochs, &cloud, 1),
-        guest(&qemu, &cloud, 1),
-        guest(&qemu, &cloud, 2),
-        guest(&qemu, &stock, 1),
-        Guest { interface: Interface::Memory, ..guest(&qemu, &cloud, 2) },
-    ];
-    let guests: Vec<_> = guests.iter().filter(|guest| machines.contains(guest.machine)).collect();
-    let folder = workspace.lock_folder()?;
-    let mut images = Vec::new();
-    for guest in &guests {
-        let files = Files::obtain(workspace, folder.path(), guest.kernel, None)?;
-        images.push(files.image(workspace, folder.path(), guest, Profile::Release)?);
-    }
-    output::progress(format_args!("{} boots of Linux, 2 at a time", guests.len()));
-    let mut runs: Vec<_> = guests.iter().zip(&images).zip(0_u8..).collect();
-    // The longest first.
-    runs.reverse();
-    let runs = Mutex::new(runs);
-    let results: Mutex<Vec<(String, u8, anyhow::Result<Run>)>> = Mutex::new(Vec::new());
-    let work = || {
-        while let Some(((guest, image), take)) = lock(&runs).pop() {
-            let run = guest.boot(image, TEST_LIMIT, take, |_| ());
-            lock(&results).push((guest.to_string(), guest.cpus, run));
-        }
-    };
-    thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
-    });
-    if machines.contains(&qemu) {
-        bad::test(workspace, folder.path(), &qemu, tally)?;
-    }
-    for (name, cpus, run) in results.into_inner().unwrap_or_default() {
-        add(&name, cpus, run, tally);
-    }
-    Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn add(name: &str, cpus: u8, run: anyhow::Result<Run>, tally: &mut Tally) {
-    let run = match run {
-        Ok(run) => run,
-        Err(error) => return tally.add(Err(format!("{name}: {error:#}"))),
-    };
-    for test in judge::tests(&run.lines) {
-        tally.add(test.outcome.map_err(|reason| format!("{name}: test {}: {reason}", test.name)));
-    }
-    let outcome = judge::judge(&run, cpus);
-    let word = if outcome.is_ok() { "pass" } else { "FAIL" };
-    output::line(format_args!("{word}  {name}  {:6.2} s", run.took.as_secs_f64()));
-    if outcome.is_err() {
-        output::line(run.describe());
-    }
-    tally.add(outcome.map_err(|reason| format!("{name}: {reason}")));
 }
 
 /// Bochs cannot have more.

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
@@ -14,6 +14,8 @@ use crate::boot::{Boot, Hardware, Run, Time};
 use crate::cargo::{Profile, Workspace};
 use crate::image::Image;
 use crate::machine::{Emulator, Machine};
+use crate::output;
+use crate::runs::{Results, Single};
 
 /// The example's package.
 const PACKAGE: &str = "linux";
@@ -27,6 +29,15 @@ const ALIGNMENT: u64 = 0x20_0000;
 const OWN_MIB: u64 = 192;
 /// The date of machines whose time is counted: the beginning of the year 2000.
 const FIXED_SECONDS: u64 = 946_684_800;
+
+/// How the example is built.
+const PROFILE: Profile = Profile::Release;
+
+/// Builds the example: its ELF file.
+pub(super) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    output::progress(format_args!("building {PACKAGE} ({PROFILE})"));
+    workspace.build_images(&[PACKAGE], PROFILE)?.into_iter().next().flatten().context("the example was not built")
+}
 
 /// How the local APIC of the guest is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,21 +99,15 @@ impl Files {
         Self { kernel: or(kernel, &self.kernel), initrd: or(initrd, &self.initrd) }
     }
 
-    /// Builds the example, and puts the files into its image.
-    pub(super) fn image(
-        &self,
-        workspace: &Workspace,
-        folder: &Path,
-        guest: &Guest<'_>,
-        profile: Profile,
-    ) -> anyhow::Result<Loaded> {
-        let built = workspace.build_images(&[PACKAGE], profile)?;
-        let elf = built.into_iter().next().flatten().context("the example was not built")?;
-        let name = match guest.kernel {
-            Kernel::Cloud | Kernel::Stock => format!("{PACKAGE}-{}", guest.kernel),
-            Kernel::File(_) => format!("{PACKAGE}-file"),
-        };
-        let image = Image::convert(&elf, &name, profile, folder)?;
+    /// The first half of the kernel's file.
+    pub(super) fn half_of_kernel(&self) -> Vec<u8> {
+        let (half, _) = self.kernel.split_at(self.kernel.len() / 2);
+        half.to_vec()
+    }
+
+    /// An image of the example with this name, and with the files in it.
+    pub(super) fn image(&self, elf: &Path, name: &str, folder: &Path) -> anyhow::Result<Loaded> {
+        let image = Image::convert(elf, name, PROFILE, folder)?;
         let kernel_bytes = bytes_of(&self.kernel)?;
         let initrd_at = KERNEL_AT.saturating_add(kernel_bytes).next_multiple_of(ALIGNMENT);
         let initrd_bytes = bytes_of(&self.initrd)?;
@@ -133,20 +138,38 @@ impl<'a> Guest<'a> {
         }
     }
 
+    /// The name of its image.
+    pub(super) fn image_name(&self) -> String {
+        match self.kernel {
+            Kernel::Cloud | Kernel::Stock => format!("{PACKAGE}-{}", self.kernel),
+            Kernel::File(_) => format!("{PACKAGE}-file"),
+        }
+    }
+
     /// Boots it, and hands on each line of the console.
-    pub(super) fn boot(
-        &self,
-        loaded: &Loaded,
-        limit: Duration,
-        take: u8,
-        on_line: impl FnMut(&str),
-    ) -> anyhow::Result<Run> {
+    pub(super) fn boot(&self, loaded: &Loaded, limit: Duration, on_line: impl FnMut(&str)) -> anyhow::Result<Run> {
         let words = self.words(loaded);
         let arguments: Vec<_> = words.iter().map(String::as_str).collect();
         let hardware = self.hardware(None)?;
         let (image, machine) = (&loaded.image, self.machine);
-        Boot { image, machine, cpus: self.cpus, take, arguments: &arguments, carried: None, limit, hardware }
+        Boot { image, machine, cpus: self.cpus, take: 0, arguments: &arguments, carried: None, limit, hardware }
             .run(on_line)
+    }
+
+    /// One of many runs.
+    pub(super) fn single<'r>(
+        &self,
+        title: String,
+        loaded: &'r Loaded,
+        limit: Duration,
+        judge: Box<dyn Fn(&Run) -> Results + Sync + 'r>,
+    ) -> anyhow::Result<Single<'r>>
+    where
+        'a: 'r,
+    {
+        let (words, hardware) = (self.words(loaded), self.hardware(None)?);
+        let (image, machine) = (&loaded.image, self.machine);
+        Ok(Single { title, image, machine, cpus: self.cpus, words, hardware, limit, judge })
     }
 
     /// The machine, with a terminal at its serial port if there is one.

@@ -1,4 +1,4 @@
-//! Instructions of VMX and SVM, which this processor does not have: each ends the program with SIGILL.
+//! Instructions of VMX and SVM, which this processor does not have: each ends the program with SIGILL, or SIGSEGV.
 #![expect(unsafe_code, reason = "executes instructions that fault")]
 
 use core::arch::asm;

@@ -1,5 +1,6 @@
 //! Tests that run as a program inside the Linux that the hypervisor boots: `linux-guest NAME`.
 
+mod fetch;
 mod illegal;
 mod shootdown;
 
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let name = env::args().nth(1).unwrap_or_default();
     let result = match name.as_str() {
+        "fetch" => fetch::run(),
         "shootdown" => shootdown::run(),
         name => illegal::run(name),
     };

@@ -7,6 +7,8 @@ pub(super) const ENTRY_64: u64 = 0x200;
 /// The header begins here, in the file and in the boot parameters.
 pub(super) const SETUP_HEADER: usize = 0x1f1;
 
+/// The size of the code, in units of 16 bytes.
+const CODE_SIZE: usize = 0x1f4;
 const BOOT_FLAG: usize = 0x1fe;
 const JUMP: usize = 0x200;
 const MAGIC: usize = 0x202;
@@ -81,7 +83,9 @@ impl Header {
             initrd_limit: double(INITRD_LIMIT)?,
             command_line_limit: double(COMMAND_LINE_LIMIT)?,
         };
-        if header.code_offset >= file.len() || header.end > file.len() {
+        let code = usize::try_from(double(CODE_SIZE)?.saturating_mul(16)).map_err(|_| cut)?;
+        let has_code = file.len().checked_sub(header.code_offset).is_some_and(|bytes| bytes >= code.max(1));
+        if !has_code || header.end > file.len() {
             return Err(cut);
         }
         Ok(header)

@@ -73,6 +73,8 @@ fn a_file_that_is_no_kernel_is_refused() {
     assert_eq!(change(0x206, &[0x0b, 0x02]), HeaderError::TooOld { version: 0x020b });
     assert_eq!(change(0x236, &[0, 0]), HeaderError::NoEntry64);
     assert_eq!(change(0x1f1, &[200]), HeaderError::Cut { bytes: 2560 });
+    // It says that it has one unit more than two sectors of code.
+    assert_eq!(change(0x1f4, &[0x41]), HeaderError::Cut { bytes: 2560 });
     let file = kernel();
     for length in [0x208, 0x230, 0x25f, 512 * 3] {
         assert_eq!(Header::of(&file[..length]), Err(HeaderError::Cut { bytes: length }));

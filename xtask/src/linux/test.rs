@@ -1,0 +1,82 @@
+//! The tests: guests that test themselves, guests that cannot be, and guests that go wrong.
+
+use core::iter;
+use core::time::Duration;
+
+use super::bad;
+use super::files::Kernel;
+use super::guest::{self, Files, Guest, Interface};
+use super::judge;
+use crate::boot::Run;
+use crate::cargo::Workspace;
+use crate::machine::{Machine, Vendor};
+use crate::output;
+use crate::runs::{self, Results};
+use crate::tally::Tally;
+
+/// Begins the names of these runs, for `cargo xtask test --filter`.
+pub(crate) const FILTER: &str = "linux";
+/// The time limit of a run: the longest takes a minute of a core that it has for itself.
+pub(super) const TEST_LIMIT: Duration = Duration::from_secs(600);
+
+/// The machines: one of each vendor.
+fn machines() -> [Machine; 2] {
+    [Machine::bochs("corei7_haswell_4770", Vendor::Intel), Machine::qemu("max")]
+}
+
+/// Boots the guests that there are tests for, on those machines whose names with [`FILTER`] before them contain `filter`.
+pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> anyhow::Result<()> {
+    let is_wanted = |machine: &Machine| filter.is_none_or(|filter| format!("{FILTER} {machine}").contains(filter));
+    let machines: Vec<_> = machines().into_iter().filter(is_wanted).collect();
+    on(workspace, &machines, tally)
+}
+
+/// The same on those of `machines` that they are for: each test that a guest makes counts, and each run.
+pub(super) fn on(workspace: &Workspace, machines: &[Machine], tally: &mut Tally) -> anyhow::Result<()> {
+    let [bochs, qemu] = self::machines();
+    let (cloud, stock) = (Kernel::Cloud, Kernel::Stock);
+    let guest = |machine, kernel, cpus| Guest { cpus, kernel, ..Guest::usual(machine) };
+    // The longest first.
+    let mut guests = vec![
+        guest(&bochs, &cloud, 1),
+        guest(&qemu, &cloud, 2),
+        Guest { interface: Interface::Memory, ..guest(&qemu, &cloud, 2) },
+        guest(&qemu, &stock, 1),
+        guest(&qemu, &cloud, 1),
+    ];
+    guests.retain(|guest| machines.contains(guest.machine));
+    if guests.is_empty() {
+        return Ok(());
+    }
+    let folder = workspace.lock_folder()?;
+    let elf = guest::build(workspace)?;
+    let usual = Files::obtain(workspace, folder.path(), &cloud, None)?;
+    let loaded = |guest: &Guest<'_>| {
+        let name = guest.image_name();
+        match guest.kernel {
+            Kernel::Cloud => usual.image(&elf, &name, folder.path()),
+            kernel => Files::obtain(workspace, folder.path(), kernel, None)?.image(&elf, &name, folder.path()),
+        }
+    };
+    let images = guests.iter().map(loaded).collect::<anyhow::Result<Vec<_>>>()?;
+    let bad = if machines.contains(&qemu) { bad::prepare(&usual, &elf, folder.path())? } else { Vec::new() };
+
+    let mut runs = Vec::new();
+    for (guest, loaded) in iter::zip(&guests, &images) {
+        let cpus = guest.cpus;
+        runs.push(guest.single(guest.to_string(), loaded, TEST_LIMIT, Box::new(move |run| results(run, cpus)))?);
+    }
+    for case in &bad {
+        runs.push(case.run(&qemu)?);
+    }
+    output::progress(format_args!("{} guests that are Linux", runs.len()));
+    runs::perform(&runs, tally);
+    Ok(())
+}
+
+/// Each test that the guest makes, and the run as a whole.
+fn results(run: &Run, cpus: u8) -> Results {
+    let tests = judge::tests(&run.lines).into_iter();
+    let tests = tests.map(|test| test.outcome.map_err(|reason| format!("test {}: {reason}", test.name)));
+    tests.chain([judge::judge(run, cpus)]).collect()
+}
