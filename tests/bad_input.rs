@@ -115,10 +115,10 @@ fn bad_ranges<F: Format>(format: F) {
 
     map(page(3), 0).unwrap();
     let overlap = map(Gpa::new(0x2000)..Gpa::new(0x5000), 0x1000);
-    assert_eq!(overlap, Err(MapError::AlreadyMapped { gpa: Gpa::new(0x3000) }));
+    assert_eq!(overlap, Err(MapError::AlreadyMapped { gpa: Gpa::new(0x3000), level: 1 }));
     assert_eq!(space.translate(Gpa::new(0x2000)), None);
     assert_eq!(space.translate(Gpa::new(0x3004)).unwrap().hpa, Hpa::new(at(16).get() + 4));
-    assert_eq!(space.unmap(page(7)).unwrap_err(), MapError::NotMapped { gpa: Gpa::new(0x7000) });
+    assert_eq!(space.unmap(page(7)).unwrap_err(), MapError::NotMapped { gpa: Gpa::new(0x7000), level: 1 });
     map(page(2), 0x1000).unwrap();
     assert_eq!(space.translate(Gpa::new(0x2000)).unwrap().hpa, at(17));
 }

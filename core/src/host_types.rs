@@ -79,13 +79,10 @@ impl<F: Format, A: Frames> Tree<'_, F, A> {
     ) -> Result<(), MapError> {
         let mut at = span.start();
         while at < span.end() {
-            let not_mapped = MapError::NotMapped { gpa: at };
-            let (found, _) = self.range_from(at).ok_or(not_mapped)?;
-            let range = match found {
-                Ok(range) if range.gpa.start > at => return Err(not_mapped),
-                Err(MapError::InvalidEntry { gpa, .. }) if gpa > at => return Err(not_mapped),
-                found => found?,
-            };
+            // Says why, if nothing is mapped there.
+            self.lookup(at)?;
+            let Some((range, _)) = self.range_from(at) else { break };
+            let range = range?;
             let gpa = Range { start: at, end: range.gpa.end.min(span.end()) };
             for part in mtrrs.parts(gpa.clone(), range.hpa) {
                 visit(Span::new(&part.gpa), part.memory_type)?;

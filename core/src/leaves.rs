@@ -37,7 +37,7 @@ impl Leaves {
             leaves.level = size.level();
         }
         if leaves.level < smallest.level() || !span.start().is_aligned(smallest) || !span.end().is_aligned(smallest) {
-            return Err(MapError::PageSize { size: smallest });
+            return Err(MapError::PageSize { gpa: span.start(), size: smallest });
         }
         Ok(leaves)
     }

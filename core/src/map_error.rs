@@ -10,8 +10,8 @@ use crate::ram::GuestRamError;
 /// ```
 /// use x86_virt_core::{Gpa, MapError};
 ///
-/// let error = MapError::AlreadyMapped { gpa: Gpa::new(0xa000) };
-/// assert_eq!(error.to_string(), "guest page 0xa000 is mapped already");
+/// let error = MapError::AlreadyMapped { gpa: Gpa::new(0xa000), level: 1 };
+/// assert_eq!(error.to_string(), "guest page 0xa000 is mapped already, by an entry of level 1");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
@@ -59,16 +59,20 @@ pub enum MapError {
     #[error(transparent)]
     Ram(#[from] GuestRamError),
     /// A page of the range is mapped.
-    #[error("guest page {gpa} is mapped already")]
+    #[error("guest page {gpa} is mapped already, by an entry of level {level}")]
     AlreadyMapped {
         /// The first such page.
         gpa: Gpa,
+        /// The level of the table whose entry maps it: 1 for a page of 4 KiB, 2 for 2 MiB, 3 for 1 GiB.
+        level: u8,
     },
     /// A page of the range is not mapped.
-    #[error("guest page {gpa} is not mapped")]
+    #[error("guest page {gpa} is not mapped: there is no entry of level {level}")]
     NotMapped {
         /// The first such page.
         gpa: Gpa,
+        /// The level of the lowest table that is there for it, in which its entry is absent.
+        level: u8,
     },
     /// An entry has reserved bits, or is misconfigured, and no entry of this library is so. It was not followed.
     #[error("the entry {entry:#x} of level {level} for guest address {gpa} is invalid")]
@@ -82,8 +86,10 @@ pub enum MapError {
     },
     /// The range cannot be mapped in pages of this size or larger: it is not aligned to it, host and guest addresses differ by no
     /// multiple of it, or neither the processor nor the mapping has such pages.
-    #[error("no pages of {size} are possible here")]
+    #[error("no pages of {size} are possible from guest address {gpa} on")]
     PageSize {
+        /// Where the range starts.
+        gpa: Gpa,
         /// The size that was asked for.
         size: PageSize,
     },

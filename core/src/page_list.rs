@@ -185,8 +185,8 @@ fn page(gpa: Gpa) -> core::ops::Range<Gpa> {
 /// ```
 /// use x86_virt_core::{Gpa, MapError, MapPagesError};
 ///
-/// let error = MapPagesError { mapped: 3, error: MapError::AlreadyMapped { gpa: Gpa::new(0x5000) } };
-/// assert_eq!(error.to_string(), "after 3 pages: guest page 0x5000 is mapped already");
+/// let error = MapPagesError { mapped: 3, error: MapError::AlreadyMapped { gpa: Gpa::new(0x5000), level: 1 } };
+/// assert_eq!(error.to_string(), "after 3 pages: guest page 0x5000 is mapped already, by an entry of level 1");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]

@@ -41,7 +41,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
             match table.node(&self.format, self.reach, piece.index(level)) {
                 Node::Absent if level <= leaf_level && piece.is_whole(level) => {}
                 Node::Absent => self.new_table(level - 1, piece, leaf_level),
-                Node::Leaf(_) => return Err(MapError::AlreadyMapped { gpa: piece.start() }),
+                Node::Leaf(_) => return Err(MapError::AlreadyMapped { gpa: piece.start(), level }),
                 // A table is never empty, so this finds a conflict if the piece is all that the entry covers.
                 Node::Table(next, _) => self.map(next, piece, leaf_level)?,
                 Node::Invalid(entry) => return Err(invalid(piece, level, entry)),
@@ -56,7 +56,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
         match find(table, span, is_taken) {
             None => Ok(()),
             Some((piece, entry)) if self.format.classify(entry, 1) == Entry::Invalid => Err(invalid(piece, 1, entry)),
-            Some((piece, _)) => Err(MapError::AlreadyMapped { gpa: piece.start() }),
+            Some((piece, _)) => Err(MapError::AlreadyMapped { gpa: piece.start(), level: 1 }),
         }
     }
 
@@ -72,7 +72,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
         }
         for piece in span.pieces(level) {
             match table.node(&self.format, self.reach, piece.index(level)) {
-                Node::Absent => return Err(MapError::NotMapped { gpa: piece.start() }),
+                Node::Absent => return Err(MapError::NotMapped { gpa: piece.start(), level }),
                 Node::Leaf(_) if level <= leaf_level && piece.is_whole(level) => {}
                 Node::Leaf(_) => self.new_table(level - 1, piece, leaf_level.min(level - 1)),
                 Node::Table(_, entry) if level == 2 && full == Full::Trusted && is_full(entry) => {}
@@ -98,7 +98,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
         match find(table, span, |entry| !is_page(entry)) {
             None => Ok(()),
             Some((piece, entry)) if self.format.classify(entry, 1) == Entry::Invalid => Err(invalid(piece, 1, entry)),
-            Some((piece, _)) => Err(MapError::NotMapped { gpa: piece.start() }),
+            Some((piece, _)) => Err(MapError::NotMapped { gpa: piece.start(), level: 1 }),
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn lookup<F: Format, A: Frames>(
             continue;
         }
         return translation(format, entry, level, gpa).ok_or(match format.classify(entry, level) {
-            Entry::Absent => MapError::NotMapped { gpa },
+            Entry::Absent => MapError::NotMapped { gpa, level },
             _ => MapError::InvalidEntry { gpa, level, entry },
         });
     }

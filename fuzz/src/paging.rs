@@ -238,7 +238,7 @@ fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) 
             let hpa = Hpa::new(PHYSICAL + to.0 * 4096);
             // SAFETY: no guest runs, and the machine has no pointer to the addresses.
             let result = unsafe { space.map_physical(addresses(&range), hpa, mapping) };
-            (result, map(space.format(), model, &range, hpa, mapping))
+            (result, map(space, model, &range, hpa, mapping))
         }
         Step::MapPages { step, pages, to, mapping, .. } => {
             return (range.clone(), map_pages(space, model, range.start, (step, pages & 31, to), mapping));
@@ -247,31 +247,31 @@ fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) 
             let hpa = Hpa::new(PHYSICAL + to.0 * 4096);
             // SAFETY: no guest runs, and the machine has no pointer to the addresses.
             let result = unsafe { space.remap_physical(addresses(&range), hpa) }.map(moved_on);
-            (result, host(space.format(), &range, hpa).and_then(|()| not_mapped(model, &range)))
+            (result, host(space.format(), &range, hpa).and_then(|()| not_mapped(space.format(), model, &range)))
         }
         Step::SetMemoryType { memory_type, .. } => {
             let unsupported = space.format().memory_type_bits(memory_type, PageSize::Size4K);
             let result = space.set_memory_type(addresses(&range), memory_type).map(moved_on);
-            (result, unsupported.map_err(MapError::from).and_then(|_| not_mapped(model, &range)))
+            (result, unsupported.map_err(MapError::from).and_then(|_| not_mapped(space.format(), model, &range)))
         }
         Step::Split { size, .. } => {
             let Range { start, end } = addresses(&range);
             let is_aligned = start.is_aligned(size) && end.is_aligned(size);
             let refused = MapError::CannotSplit { start, end, size };
             let possible = if size == PageSize::Size1G || !is_aligned { Err(refused) } else { Ok(()) };
-            (space.split(start..end, size).map(moved_on), possible.and_then(|()| not_mapped(model, &range)))
+            (space.split(start..end, size).map(moved_on), possible.and_then(|()| not_mapped(space.format(), model, &range)))
         }
         Step::Merge { .. } => (space.merge(addresses(&range)).map(moved_on), Ok(())),
-        Step::Unmap { .. } => (space.unmap(addresses(&range)).map(moved_on), not_mapped(model, &range)),
+        Step::Unmap { .. } => (space.unmap(addresses(&range)).map(moved_on), not_mapped(space.format(), model, &range)),
         Step::Protect { access, .. } => {
             let unsupported = space.format().access_bits(access).map(drop).map_err(MapError::from);
             let result = space.protect(addresses(&range), access).map(moved_on);
-            (result, unsupported.and_then(|()| not_mapped(model, &range)))
+            (result, unsupported.and_then(|()| not_mapped(space.format(), model, &range)))
         }
         Step::SetAttributes { attributes, .. } => {
             let unsupported = space.format().attribute_bits(attributes).map(drop).map_err(MapError::from);
             let result = space.set_attributes(addresses(&range), attributes).map(moved_on);
-            (result, unsupported.and_then(|()| not_mapped(model, &range)))
+            (result, unsupported.and_then(|()| not_mapped(space.format(), model, &range)))
         }
         Step::Trim => (Ok(()), Ok(())),
     };
@@ -304,7 +304,7 @@ fn map_pages<F: Format>(
     for nth in 0..count {
         let (page, hpa) = page(nth);
         let range = page..page + 1;
-        let expected = map(space.format(), model, &range, Hpa::new(hpa), mapping);
+        let expected = map(space, model, &range, Hpa::new(hpa), mapping);
         match result {
             Err(MapPagesError { mapped, error }) if mapped == usize::from(nth) => {
                 let is_out_of_frames = matches!(error, MapError::OutOfFrames(_)) && expected == Ok(());
@@ -346,7 +346,14 @@ fn addresses(range: &Range<u64>) -> Range<Gpa> {
 }
 
 /// Why the range cannot be mapped, if the frames suffice.
-fn map<F: Format>(format: &F, model: &Model, range: &Range<u64>, hpa: Hpa, mapping: Mapping) -> Result<(), MapError> {
+fn map<F: Format>(
+    space: &Space<'_, F>,
+    model: &Model,
+    range: &Range<u64>,
+    hpa: Hpa,
+    mapping: Mapping,
+) -> Result<(), MapError> {
+    let format = space.format();
     host(format, range, hpa)?;
     let bytes = (range.end - range.start) * 4096;
     format.attribute_bits(mapping.attributes)?;
@@ -357,12 +364,13 @@ fn map<F: Format>(format: &F, model: &Model, range: &Range<u64>, hpa: Hpa, mappi
         |size: PageSize| (range.start * 4096).is_multiple_of(size.bytes()) && bytes.is_multiple_of(size.bytes());
     let has = |size: PageSize| size.level() <= largest.level().min(format.largest_page().level());
     if smallest != PageSize::Size4K && !(is_in_phase(smallest) && is_whole(smallest) && has(smallest)) {
-        return Err(MapError::PageSize { size: smallest });
+        return Err(MapError::PageSize { gpa: Gpa::new(range.start * 4096), size: smallest });
     }
-    match model.mapped(range) {
-        Some(page) => Err(MapError::AlreadyMapped { gpa: Gpa::new(page * 4096) }),
-        None => Ok(()),
-    }
+    let Some(page) = model.mapped(range) else { return Ok(()) };
+    let gpa = Gpa::new(page * 4096);
+    // The model does not know of what size pages are: that is compared where they are translated.
+    let level = space.translate(gpa).map_or(0, |to| to.size.level());
+    Err(MapError::AlreadyMapped { gpa, level })
 }
 
 /// Whether pages of the range can be at `hpa` and so on.
@@ -374,8 +382,16 @@ fn host<F: Format>(format: &F, range: &Range<u64>, hpa: Hpa) -> Result<(), MapEr
     Ok(())
 }
 
-fn not_mapped(model: &Model, range: &Range<u64>) -> Result<(), MapError> {
-    model.gap(range).map_or(Ok(()), |page| Err(MapError::NotMapped { gpa: Gpa::new(page * 4096) }))
+fn not_mapped<F: Format>(format: &F, model: &Model, range: &Range<u64>) -> Result<(), MapError> {
+    let Some(page) = model.gap(range) else { return Ok(()) };
+    // The highest entry that covers nothing that is mapped.
+    let is_empty = |level: &u8| {
+        let pages = 1 << (9 * (u32::from(*level) - 1));
+        let first = page / pages * pages;
+        model.mapped(&(first..first + pages)).is_none()
+    };
+    let level = (1..=format.levels()).rev().find(is_empty).unwrap_or(0);
+    Err(MapError::NotMapped { gpa: Gpa::new(page * 4096), level })
 }
 
 fn apply(model: &mut Model, range: &Range<u64>, step: &Step) {

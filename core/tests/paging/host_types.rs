@@ -169,11 +169,11 @@ fn what_cannot_be_mapped_so_is_refused() {
     // SAFETY: nothing runs on the space.
     unsafe { space.map_physical(gpa(0..MIB), Hpa::new(0), Access::ALL) }.unwrap();
     assert_eq!(space.set_memory_types(gpa(0..MIB), &mtrrs).unwrap_err(), missing);
-    let gap = MapError::NotMapped { gpa: Gpa::new(MIB) };
+    let gap = MapError::NotMapped { gpa: Gpa::new(MIB), level: 1 };
     assert_eq!(space.set_memory_types(gpa(0xf_0000..2 * MIB), &mtrrs).unwrap_err(), gap);
     assert_eq!(
         space.map_with_types(gpa(0..0x1000), &ram, 0, Access::ALL, &mtrrs).unwrap_err(),
-        MapError::AlreadyMapped { gpa: Gpa::new(0) }
+        MapError::AlreadyMapped { gpa: Gpa::new(0), level: 1 }
     );
     let exact = Mapping::new(Access::ALL).exactly(PageSize::Size2M);
     // 2 MiB with a border inside.
@@ -181,7 +181,7 @@ fn what_cannot_be_mapped_so_is_refused() {
     let refused = unsafe {
         space.map_physical_with_types(gpa(0x7fe0_0000..0x8000_0000), Hpa::new(0x7fe0_0000), exact, &server())
     };
-    assert_eq!(refused, Err(MapError::PageSize { size: PageSize::Size2M }));
+    assert_eq!(refused, Err(MapError::PageSize { gpa: Gpa::new(0x7fe0_0000), size: PageSize::Size2M }));
     assert!(matches!(space.map_with_types(gpa(GIB..3 * GIB), &ram, 0, exact, &mtrrs), Err(MapError::Ram(_))));
     // What the types of the memory do not change stays as it was asked for.
     space.map_with_types(gpa(GIB..GIB + 0x1000), &ram, 0x1000, Access::RX, &mtrrs).unwrap();

@@ -99,7 +99,7 @@ fn maps_sparsely<F: Format>(format: F) {
         if index % 3 == 0 {
             // SAFETY: as above.
             let twice = unsafe { edit.map_physical(range, Hpa::new(*hpa), Access::ALL) };
-            assert_eq!(twice, Err(MapError::AlreadyMapped { gpa: Gpa::new(*page) }));
+            assert_eq!(twice, Err(MapError::AlreadyMapped { gpa: Gpa::new(*page), level: 1 }));
         }
         assert_eq!(edit.translate(Gpa::new(page + 0x123)).unwrap().hpa.get(), hpa + 0x123);
     }
@@ -116,7 +116,7 @@ fn maps_sparsely<F: Format>(format: F) {
             assert_eq!(space.translate(Gpa::new(beside)), None);
         }
     }
-    assert_eq!(space.unmap(gpa(0..end)), Err(MapError::NotMapped { gpa: Gpa::new(first_gap(&pages)) }));
+    assert_eq!(space.unmap(gpa(0..end)), Err(MapError::NotMapped { gpa: Gpa::new(first_gap(&pages)), level: 1 }));
 
     for page in pages.keys() {
         space.unmap(gpa(*page..page + K4)).unwrap().at_next_entry();

@@ -142,7 +142,7 @@ fn splits_and_merges<F: Format>(format: F) {
     };
     not_split(G1..2 * G1, PageSize::Size1G);
     not_split(G1 + K4..G1 + M2, PageSize::Size2M);
-    let gap = MapError::NotMapped { gpa: Gpa::new(3 * G1) };
+    let gap = MapError::NotMapped { gpa: Gpa::new(3 * G1), level: 3 };
     assert_eq!(space.split(gpa(2 * G1..3 * G1 + K4), PageSize::Size4K), Err(gap));
     space.merge(gpa(0..8 * G1)).unwrap().at_next_entry();
 }
@@ -190,7 +190,7 @@ fn remaps<F: Format>(format: F) {
     let beyond = unsafe { space.remap_physical(gpa(G1..G1 + K4), Hpa::new(1 << 46)) };
     assert_eq!(beyond, Err(MapError::BeyondHostWidth { hpa: Hpa::new(1 << 46), bytes: K4, width: 46 }));
     assert!(matches!(space.remap(gpa(G1..G1 + K4), &ram, 8 * G1), Err(MapError::Ram(_))));
-    assert_eq!(space.remap(gpa(0..K4), &ram, 0), Err(MapError::NotMapped { gpa: Gpa::new(0) }));
+    assert_eq!(space.remap(gpa(0..K4), &ram, 0), Err(MapError::NotMapped { gpa: Gpa::new(0), level: 2 }));
 }
 
 fn changes_memory_types<F: Format>(format: F) {
@@ -295,7 +295,7 @@ fn puts_frames_aside<F: Format>(format: F) {
     assert_eq!(space.trim(), 8 - below_root - 2);
     assert_eq!(pool.free_frames(), 63 - below_root - 2);
     let taken = Operation::Map { hpa: Hpa::new(RAM), mapping: Mapping::new(Access::ALL) };
-    assert_eq!(space.frames_needed(gpa(0..K4), taken), Err(MapError::AlreadyMapped { gpa: Gpa::new(0) }));
+    assert_eq!(space.frames_needed(gpa(0..K4), taken), Err(MapError::AlreadyMapped { gpa: Gpa::new(0), level: 1 }));
 }
 
 fn reports_invalid_entries<F: Format>(format: F) {
@@ -480,12 +480,12 @@ fn keeps_exact_sizes<F: Format>(format: F) {
     let space = AddressSpace::new(format, &pool).unwrap();
     let ram = machine.phantom_ram(8 * G1);
     let map = |range, offset, size| space.map(gpa(range), &ram, offset, Mapping::new(Access::ALL).exactly(size));
-    let error = |size| Err(MapError::PageSize { size });
-    assert_eq!(map(LARGE..LARGE + M2 + K4, 0, PageSize::Size2M), error(PageSize::Size2M));
-    assert_eq!(map(LARGE + K4..LARGE + M2, K4, PageSize::Size2M), error(PageSize::Size2M));
-    assert_eq!(map(LARGE..LARGE + M2, K4, PageSize::Size2M), error(PageSize::Size2M));
-    assert_eq!(map(G1..2 * G1, 0, PageSize::Size1G), error(PageSize::Size1G));
-    assert_eq!(map(G1..G1 + K4, 0, PageSize::Size1G), error(PageSize::Size1G));
+    let error = |at, size| Err(MapError::PageSize { gpa: Gpa::new(at), size });
+    assert_eq!(map(LARGE..LARGE + M2 + K4, 0, PageSize::Size2M), error(LARGE, PageSize::Size2M));
+    assert_eq!(map(LARGE + K4..LARGE + M2, K4, PageSize::Size2M), error(LARGE + K4, PageSize::Size2M));
+    assert_eq!(map(LARGE..LARGE + M2, K4, PageSize::Size2M), error(LARGE, PageSize::Size2M));
+    assert_eq!(map(G1..2 * G1, 0, PageSize::Size1G), error(G1, PageSize::Size1G));
+    assert_eq!(map(G1..G1 + K4, 0, PageSize::Size1G), error(G1, PageSize::Size1G));
     assert_eq!(space.tables(), 1);
     map(G1..2 * G1, G1 - HUGE, PageSize::Size1G).unwrap();
     map(2 * G1..3 * G1, 2 * G1 - HUGE, PageSize::Size2M).unwrap();
@@ -582,7 +582,7 @@ fn attributes_are_kept_and_shown() {
     let small = Mapping::new(Access::READ).attributes(sub_page);
     assert_eq!(
         space.map(gpa(G1..G1 + M2), &ram, G1 - HUGE, small.exactly(PageSize::Size2M)),
-        Err(MapError::PageSize { size: PageSize::Size2M })
+        Err(MapError::PageSize { gpa: Gpa::new(G1), size: PageSize::Size2M })
     );
     space.map(gpa(G1..G1 + M2), &ram, G1 - HUGE, small).unwrap();
     space.merge(gpa(G1..G1 + M2)).unwrap().at_next_entry();

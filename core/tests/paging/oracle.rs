@@ -138,6 +138,17 @@ impl Oracle {
         self.gpa(pages.start)..self.gpa(pages.end)
     }
 
+    /// The level of the absent entry for a page: the highest that covers nothing that is mapped.
+    fn absent_level<F: Format>(&self, format: &F, page: usize) -> u8 {
+        let number = |page| (self.gpa(page).get()) >> 12;
+        let is_empty = |level: &u8| {
+            let bits = 9 * (u32::from(*level) - 1);
+            let covers = |other| number(other) >> bits == number(page) >> bits;
+            (0..PAGES).all(|other| self.pages[other].is_none() || !covers(other))
+        };
+        (1..=format.levels()).rev().find(is_empty).unwrap()
+    }
+
     /// Makes the change, or says why it is refused.
     fn apply<F: Format>(&mut self, format: &F, step: &Step) -> Result<(), MapError> {
         match step.change {
@@ -167,7 +178,7 @@ impl Oracle {
             _ => {}
         }
         if let Some(page) = pages.clone().find(|page| self.pages[*page].is_none()) {
-            return Err(MapError::NotMapped { gpa: self.gpa(page) });
+            return Err(MapError::NotMapped { gpa: self.gpa(page), level: self.absent_level(format, page) });
         }
         let start = pages.start;
         let splits_all = match step.change {
@@ -210,10 +221,10 @@ impl Oracle {
             PageSize::Size1G => false,
         };
         if !is_possible {
-            return Err(MapError::PageSize { size: mapping.smallest });
+            return Err(MapError::PageSize { gpa: self.gpa(start), size: mapping.smallest });
         }
-        if let Some(page) = pages.clone().find(|page| self.pages[*page].is_some()) {
-            return Err(MapError::AlreadyMapped { gpa: self.gpa(page) });
+        if let Some((at, page)) = pages.clone().find_map(|at| Some((at, self.pages[at]?))) {
+            return Err(MapError::AlreadyMapped { gpa: self.gpa(at), level: page.size.level() });
         }
         for page in pages {
             let is_large = is_in_phase && (first_block..end_block).contains(&(page / LARGE));
@@ -358,7 +369,7 @@ fn check<F: Format>(format: F, steps: &[Step]) {
         if is_asked {
             assert_eq!(needed.map(|_| ()), expected, "{step:?}");
         }
-        let needed = if expected.is_ok() { needed } else { Err(MapError::NotMapped { gpa: range.start }) };
+        let needed = expected.and(needed);
         for allowed in 0..needed.unwrap_or(0) {
             failing.allow(allowed);
             let error = MapError::OutOfFrames(OutOfFrames { count: 1 });

@@ -98,7 +98,7 @@ proptest! {
                 let (page, offset) = pages[mapped];
                 match error {
                     MapError::Ram(_) => prop_assert!(offset >= 16),
-                    MapError::AlreadyMapped { gpa } => prop_assert_eq!(gpa.get(), page),
+                    MapError::AlreadyMapped { gpa, level } => prop_assert_eq!((gpa.get(), level), (page, 1)),
                     MapError::OutOfFrames(_) => prop_assert_eq!(pool.free_frames(), 0),
                     _ => prop_assert!(page >> 48 != 0 || page % 4096 != 0, "{}", error),
                 }
@@ -120,7 +120,7 @@ fn the_page_that_fails_is_told_and_those_before_it_stay() {
     let space = AddressSpace::new(npt(), &pool).unwrap();
     space.map(gpa(0x1_4000..0x1_5000), &ram, 0, Access::ALL).unwrap();
     let list = (0..30).map(|page| (Gpa::new(page * 4096), page * 4096));
-    let error = MapError::AlreadyMapped { gpa: Gpa::new(0x1_4000) };
+    let error = MapError::AlreadyMapped { gpa: Gpa::new(0x1_4000), level: 1 };
     assert_eq!(space.map_pages(list, &ram, Access::RW), Err(MapPagesError { mapped: 20, error }));
     assert_eq!(space.translate(Gpa::new(0x1_3000)).unwrap().access, Access::RW);
     assert_eq!(space.translate(Gpa::new(0x1_5000)), None);

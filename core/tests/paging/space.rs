@@ -85,17 +85,17 @@ fn refuses_overlap<F: Format>(format: F) {
     space.map(gpa(5 * K4..6 * K4), &ram, 0, Access::ALL).unwrap();
     space.map(gpa(2 * M2..3 * M2), &ram, 0, Access::RX).unwrap();
     let before = (space.frames_in_use(), pool.free_frames(), space.generation());
-    for (range, first) in [
-        (5 * K4..6 * K4, 5 * K4),
-        (0..M2, 5 * K4),
-        (0..G1, 5 * K4),
-        (4 * K4..7 * K4, 5 * K4),
-        (M2..3 * M2, 2 * M2),
-        (2 * M2 + K4..2 * M2 + 2 * K4, 2 * M2 + K4),
-        (3 * M2 - K4..4 * M2, 3 * M2 - K4),
+    for (range, first, level) in [
+        (5 * K4..6 * K4, 5 * K4, 1),
+        (0..M2, 5 * K4, 1),
+        (0..G1, 5 * K4, 1),
+        (4 * K4..7 * K4, 5 * K4, 1),
+        (M2..3 * M2, 2 * M2, 2),
+        (2 * M2 + K4..2 * M2 + 2 * K4, 2 * M2 + K4, 2),
+        (3 * M2 - K4..4 * M2, 3 * M2 - K4, 2),
     ] {
         let result = space.map(gpa(range), &ram, 0, Access::ALL);
-        assert_eq!(result, Err(MapError::AlreadyMapped { gpa: Gpa::new(first) }));
+        assert_eq!(result, Err(MapError::AlreadyMapped { gpa: Gpa::new(first), level }));
     }
     assert_eq!((space.frames_in_use(), pool.free_frames(), space.generation()), before);
     assert_eq!(space.translate(Gpa::new(4 * K4)), None);
@@ -169,14 +169,16 @@ fn refuses_gaps<F: Format>(format: F) {
     let pool: Pool = machine.pool();
     let space = AddressSpace::new(format, &pool).unwrap();
     let ram = machine.phantom_ram(4 * G1);
-    let not_mapped = |address| MapError::NotMapped { gpa: Gpa::new(address) };
-    assert_eq!(space.unmap(gpa(0..K4)), Err(not_mapped(0)));
+    let not_mapped = |address, level| MapError::NotMapped { gpa: Gpa::new(address), level };
+    assert_eq!(space.unmap(gpa(0..K4)), Err(not_mapped(0, format.levels())));
     space.map(gpa(0..2 * M2), &ram, 0, Access::ALL).unwrap();
     space.unmap(gpa(M2 + K4..M2 + 2 * K4)).unwrap().at_next_entry();
     let before = (space.frames_in_use(), space.generation());
-    for (range, gap) in [(0..2 * M2, M2 + K4), (M2 + K4..M2 + 2 * K4, M2 + K4), (M2 + 2 * K4..2 * M2 + K4, 2 * M2)] {
-        assert_eq!(space.unmap(gpa(range.clone())), Err(not_mapped(gap)));
-        assert_eq!(space.protect(gpa(range), Access::READ), Err(not_mapped(gap)));
+    for (range, gap, level) in
+        [(0..2 * M2, M2 + K4, 1), (M2 + K4..M2 + 2 * K4, M2 + K4, 1), (M2 + 2 * K4..2 * M2 + K4, 2 * M2, 2)]
+    {
+        assert_eq!(space.unmap(gpa(range.clone())), Err(not_mapped(gap, level)));
+        assert_eq!(space.protect(gpa(range), Access::READ), Err(not_mapped(gap, level)));
     }
     assert_eq!((space.frames_in_use(), space.generation()), before);
     assert_eq!(sizes(&space, &[0, M2, M2 + K4]), [Some(PageSize::Size2M), Some(PageSize::Size4K), None]);
