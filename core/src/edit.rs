@@ -86,7 +86,12 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
                 use_fewer(table.slot(index), gone);
             } else {
                 table.slot(index).store(self.format.absent(), Ordering::Release);
-                self.put_by(next);
+                if is_whole {
+                    self.put_by(next);
+                } else {
+                    // What was below has been put by.
+                    self.stock.put_by(next);
+                }
                 removed += 1;
             }
         }
@@ -189,15 +194,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
     /// Puts by a table that no entry refers to any more, and all below it.
     fn put_by(&mut self, table: Table<'s>) {
         if table.level() == 2 {
-            self.stock.put_by_all(table.slots(0..ENTRIES), |slot| {
-                let entry = slot.load(Ordering::Relaxed);
-                // SAFETY: the table is of level 2.
-                #[expect(unsafe_code, reason = "tells the compiler a level that it does not see")]
-                let table = unsafe { table.of_level(2) };
-                table
-                    .follow(&self.format, self.reach, entry)
-                    .or_else(|| table.below_entry(&self.format, self.reach, entry))
-            });
+            self.stock.put_by_below(&self.format, self.reach, table);
         } else if table.level() > 2 {
             for index in 0..ENTRIES {
                 if let Node::Table(next, _) = table.node(&self.format, self.reach, index) {

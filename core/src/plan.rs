@@ -86,10 +86,15 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
     /// Whether `table`, which is of level 2, refers for all of `span` to tables that are full by their count.
     fn are_full(&self, table: Table<'s>, span: Span) -> bool {
         let first = span.index(2);
-        table.slots(first..first + span.entries(2)).iter().all(|slot| {
-            let entry = slot.load(Ordering::Relaxed);
-            is_full(entry) && self.format.follow(entry, 2).is_some()
-        })
+        let are_full = |slots: &[AtomicU64]| {
+            slots.iter().all(|slot| {
+                let entry = slot.load(Ordering::Relaxed);
+                is_full(entry) && self.format.follow(entry, 2).is_some()
+            })
+        };
+        // By eights, so that there are fewer ends of the loop.
+        let (groups, rest) = table.slots(first..first + span.entries(2)).as_chunks::<8>();
+        groups.iter().all(|group| are_full(group)) && are_full(rest)
     }
 
     /// Checks that all of `span` is mapped in `table`, which is of level 1.

@@ -6,13 +6,10 @@ use crate::addr::{Gpa, Hpa, PageSize};
 use crate::format::Format;
 use crate::frame::{Frames, Reach};
 use crate::mapping::{Mapping, Translation};
-use crate::span::{ENTRIES, index, shift};
-use crate::table::{Entries, Table, slot, use_more};
+use crate::span::{index, shift};
+use crate::table::{Table, slot, use_more};
 use crate::tree::Tree;
 use crate::walk::in_page;
-
-/// Stands for a table in which nothing is.
-static EMPTY: Entries = [const { AtomicU64::new(0) }; ENTRIES];
 
 /// A way into the tables of a space, past those above level 3, for the first 512 GiB: most guests have all of their memory there.
 #[derive(Debug)]
@@ -21,8 +18,9 @@ pub(crate) struct Shortcut<'s, F, A> {
     reach: Reach<'s, A>,
     /// Bits that the host-physical address of a page does not have: those below 12, and those from the width on.
     not_host: u64,
-    /// The table of level 3 for the first addresses, which fulfils the invariants of [`Table`]; [`EMPTY`] if there is none.
-    low: &'s Entries,
+    /// The entries of the table of level 3 for the first addresses, which fulfils the invariants of [`Table`]; none if there is no such
+    /// table. With a length that the compiler does not know, one comparison says that an address is below 512 GiB and that there is one.
+    low: &'s [AtomicU64],
 }
 
 impl<F: Copy, A> Clone for Shortcut<'_, F, A> {
@@ -37,24 +35,24 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     /// Nothing but a place for a shortcut.
     #[inline(always)]
     pub(crate) fn none(tree: &Tree<'s, F, A>) -> Self {
-        Self::new(tree, &EMPTY)
+        Self::new(tree, &[])
     }
 
     /// By what [`find`](Self::find) has found in the same tree, while no table is put by.
     #[inline(always)]
-    pub(crate) fn new(tree: &Tree<'s, F, A>, low: &'s Entries) -> Self {
+    pub(crate) fn new(tree: &Tree<'s, F, A>, low: &'s [AtomicU64]) -> Self {
         let not_host = !((1 << tree.format.address_width()) - 1) | (PageSize::Size4K.bytes() - 1);
         Self { format: tree.format, reach: tree.reach, not_host, low }
     }
 
     /// The table of level 3 for the first addresses.
     #[inline(always)]
-    pub(crate) fn find(tree: &Tree<'s, F, A>) -> &'s Entries {
+    pub(crate) fn find(tree: &Tree<'s, F, A>) -> &'s [AtomicU64] {
         let mut table = tree.root;
         while table.level() > 3 {
             let entry = table.slot(0).load(Ordering::Relaxed);
             let Some(next) = table.follow(&tree.format, tree.reach, entry) else {
-                return &EMPTY;
+                return &[];
             };
             table = next;
         }
@@ -62,27 +60,27 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     }
 
     /// What this goes by.
-    pub(crate) const fn low(&self) -> &'s Entries {
+    pub(crate) const fn low(&self) -> &'s [AtomicU64] {
         self.low
     }
 
     /// Goes by what [`find`](Self::find) has found in the same tree, from now on and while no table is put by.
     #[inline(always)]
-    pub(crate) const fn set(&mut self, found: &'s Entries) {
+    pub(crate) const fn set(&mut self, found: &'s [AtomicU64]) {
         self.low = found;
     }
 
     /// Whether there is no such table.
     #[inline(always)]
-    pub(crate) fn is_none(&self) -> bool {
-        core::ptr::eq(self.low, &raw const EMPTY)
+    pub(crate) const fn is_none(&self) -> bool {
+        self.low.is_empty()
     }
 
     /// Maps one page, if the tables are there and nothing is in the way; or says that it did not.
     #[inline(always)]
     pub(crate) fn map(&self, gpa: Gpa, hpa: Hpa, mapping: Mapping) -> bool {
         let Some(leaf) = self.leaf(hpa, mapping) else { return false };
-        let Some(page) = page_number(gpa) else { return false };
+        let page = page_number(gpa);
         let Some(middle) = self.high(page >> 18).and_then(|high| self.below(high, 3, page >> 9)) else { return false };
         let Some(slot) = self.below(middle, 2, page) else { return false };
         if slot.load(Ordering::Relaxed) != self.format.absent() {
@@ -96,7 +94,7 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     /// The entry of level 1 for the page at `gpa`, and that of level 2 above it, if the tables are there.
     #[inline(always)]
     pub(crate) fn entries(&self, gpa: Gpa) -> Option<(&'s AtomicU64, &'s AtomicU64)> {
-        let page = page_number(gpa)?;
+        let page = page_number(gpa);
         let high = self.high(page >> 18)?;
         let middle = self.below(high, 3, page >> 9)?;
         let slot = self.below(middle, 2, page)?;
@@ -111,7 +109,7 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         hpa: Hpa,
         mapping: Mapping,
     ) -> Option<(u64, &'s AtomicU64, &'s AtomicU64)> {
-        let page = page_number(gpa)?;
+        let page = page_number(gpa);
         let leaf = self.leaf(hpa, mapping)?;
         let high = self.high(page >> 18)?;
         let middle = self.below(high, 3, page >> 9)?;
@@ -152,7 +150,7 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         (hpa.get() & self.not_host == 0).then_some(leaf | hpa.get())
     }
 
-    /// The entry of level 3 at `index`, if that is below 512.
+    /// The entry of level 3 at `index`, if that is below 512 and there is one.
     #[inline(always)]
     fn high(&self, index: usize) -> Option<&'s AtomicU64> {
         self.low.get(index)
@@ -166,16 +164,16 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         let hpa = self.format.follow(at.load(Ordering::Relaxed), level)?;
         // SAFETY: the slot is of a table that fulfils the invariants of `Table`, so that the entry, which is a table by the
         // contract of `Format`, refers to a frame that the space owns, and that is freed only when nobody borrows it; the borrow
-        // of the allocator is one of the space. `EMPTY` has no such entry.
+        // of the allocator is one of the space.
         let entries = unsafe { Table::<'s>::entries_at(self.reach, hpa) };
         Some(slot(entries, index))
     }
 }
 
-/// The number of the page of 4 KiB at `gpa`, if one starts there, and is in the first 512 GiB.
+/// The number of the page of 4 KiB at `gpa`; beyond all numbers, and so beyond the first 512 GiB, if none starts there.
 #[inline(always)]
-fn page_number(gpa: Gpa) -> Option<usize> {
+fn page_number(gpa: Gpa) -> usize {
     // The low bits of what is no start of a page are high ones now.
     let page = gpa.get().rotate_right(PageSize::Size4K.shift());
-    usize::try_from(page).ok().filter(|page| *page < ENTRIES * ENTRIES * ENTRIES)
+    usize::try_from(page).unwrap_or(usize::MAX)
 }

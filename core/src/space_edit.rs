@@ -1,6 +1,7 @@
 //! An address space that is locked, to look at it or change it more than once.
 
 use core::ops::Range;
+use core::sync::atomic::AtomicU64;
 
 use spin::MutexGuard;
 
@@ -21,7 +22,6 @@ use crate::shortcut::Shortcut;
 use crate::space::AddressSpace;
 use crate::span::Span;
 use crate::stock::Stock;
-use crate::table::Entries;
 use crate::tree::{Tree, Work};
 
 /// An [`AddressSpace`] that is locked for as long as this lives, to look at it or change it more than once.
@@ -356,7 +356,7 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
 /// The table that the shortcut leads to.
 #[cold]
 #[inline(never)]
-fn find<'s, F: Format, A: Frames>(space: &'s AddressSpace<'_, F, A>, stock: &Stock) -> &'s Entries {
+fn find<'s, F: Format, A: Frames>(space: &'s AddressSpace<'_, F, A>, stock: &Stock) -> &'s [AtomicU64] {
     Shortcut::find(&space.tree(stock))
 }
 
@@ -365,7 +365,7 @@ fn find<'s, F: Format, A: Frames>(space: &'s AddressSpace<'_, F, A>, stock: &Sto
 fn map_ram<'s, 'm, F: Format, A: Frames>(
     space: &'s AddressSpace<'m, F, A>,
     stock: &mut Stock,
-    low: &'s Entries,
+    low: &'s [AtomicU64],
     gpa: Range<Gpa>,
     ram: &GuestRam<'m>,
     offset: u64,
@@ -382,7 +382,7 @@ fn map_ram<'s, 'm, F: Format, A: Frames>(
 fn map_else<'s, F: Format, A: Frames>(
     space: &'s AddressSpace<'_, F, A>,
     stock: &mut Stock,
-    low: &'s Entries,
+    low: &'s [AtomicU64],
     gpa: Range<Gpa>,
     hpa: Hpa,
     mapping: Mapping,

@@ -1,8 +1,9 @@
 //! The frames of an address space that are in no tree, and the count of those that are.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use crate::addr::{Hpa, PageSize};
+use crate::format::Format;
 use crate::frame::{Frames, OutOfFrames, Reach};
 use crate::map_error::MapError;
 use crate::table::{Blank, Table};
@@ -53,6 +54,25 @@ impl List {
         table.slot(0).store(self.head.get() | absent, Ordering::Relaxed);
         self.head = table.hpa();
         self.count += 1;
+    }
+
+    /// This list, and the tables that these entries of a table refer to, of which some may refer to none.
+    #[cold]
+    #[inline(never)]
+    fn with<'s, F: Format, A: Frames>(
+        mut self,
+        format: &F,
+        reach: Reach<'s, A>,
+        (table, entries): (Table<'s>, [u64; 4]),
+        absent: u64,
+    ) -> Self {
+        for entry in entries {
+            let below = table.follow(format, reach, entry);
+            if let Some(below) = below.or_else(|| table.below_entry(format, reach, entry)) {
+                self.push(below, absent);
+            }
+        }
+        self
     }
 
     /// Takes a frame, to be a table of `level`.
@@ -203,23 +223,32 @@ impl Stock {
         }
     }
 
-    /// Puts by the tables of level 1 which `slots` refer to, as `table_of` says, and to which no entry of a tree refers any more.
+    /// Puts by the tables of level 1 that entries of `table`, which is of level 2, refer to, and to which no entry of a tree refers any
+    /// more.
     #[inline]
-    pub(crate) fn put_by_all<'s>(&mut self, slots: &[AtomicU64], table_of: impl Fn(&AtomicU64) -> Option<Table<'s>>) {
+    pub(crate) fn put_by_below<'s, F: Format, A: Frames>(&mut self, format: &F, reach: Reach<'s, A>, table: Table<'s>) {
         let absent = self.absent;
         let [lowest, ..] = &mut self.spare;
         // A copy stays in registers.
-        let (mut head, mut count) = (lowest.head, 0);
-        for slot in slots {
-            if let Some(table) = table_of(slot) {
-                table.slot(0).store(head.get() | absent, Ordering::Relaxed);
-                head = table.hpa();
-                count += 1;
+        let mut list = *lowest;
+        let (groups, _) = table.entries().as_chunks::<4>();
+        for group in groups {
+            let entries @ [first, second, third, fourth] = group.each_ref().map(|slot| slot.load(Ordering::Relaxed));
+            if let Some(first) = table.follow(format, reach, first)
+                && let Some(second) = table.follow(format, reach, second)
+                && let Some(third) = table.follow(format, reach, third)
+                && let Some(fourth) = table.follow(format, reach, fourth)
+            {
+                list.push(first, absent);
+                list.push(second, absent);
+                list.push(third, absent);
+                list.push(fourth, absent);
+            } else {
+                list = list.with(format, reach, (table, entries), absent);
             }
         }
-        lowest.head = head;
-        lowest.count += count;
-        self.tables -= count;
+        self.tables -= list.count - lowest.count;
+        *lowest = list;
     }
 
     /// Frees all frames that are in no tree, and says how many those were.

@@ -154,18 +154,6 @@ impl<'s> Table<'s> {
         self.level
     }
 
-    /// The same table, to tell the compiler its level.
-    ///
-    /// # Safety
-    ///
-    /// It is of `level`.
-    #[inline(always)]
-    #[expect(unsafe_code, reason = "trusts the caller with an invariant")]
-    pub(crate) unsafe fn of_level(self, level: u8) -> Self {
-        debug_assert_eq!(self.level, level);
-        Self { level, ..self }
-    }
-
     /// The entry at `index`, which is below 512.
     #[inline(always)]
     pub(crate) fn slot(self, index: usize) -> &'s AtomicU64 {
