@@ -14,7 +14,7 @@ use crate::table::{Blank, Node, Table, is_full, use_fewer, use_more, used, used_
 /// Changes tables, under the lock of the space.
 #[derive(Debug)]
 pub(crate) struct Edit<'s, 'k, F, A> {
-    pub(crate) format: F,
+    pub(crate) format: &'s F,
     pub(crate) reach: Reach<'s, A>,
     pub(crate) stock: &'k mut Stock,
 }
@@ -28,7 +28,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         fill_pages(table, pages, leaves);
         for piece in before.pieces(level).chain(after.pieces(level)) {
             let index = piece.index(level);
-            if let Node::Table(next, _) = table.node(&self.format, self.reach, index) {
+            if let Node::Table(next, _) = table.node(self.format, self.reach, index) {
                 let more = self.map(next, piece, leaves);
                 use_more(table.slot(index), more);
             } else {
@@ -71,7 +71,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         for piece in span.pieces(level) {
             let index = piece.index(level);
             let is_whole = piece.is_whole(level);
-            let (next, entry) = match table.node(&self.format, self.reach, index) {
+            let (next, entry) = match table.node(self.format, self.reach, index) {
                 Node::Absent | Node::Invalid(_) => continue,
                 Node::Leaf(_) if is_whole => {
                     table.slot(index).store(self.format.absent(), Ordering::Release);
@@ -112,12 +112,12 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         }
         for piece in span.pieces(level) {
             let index = piece.index(level);
-            match table.node(&self.format, self.reach, index) {
+            match table.node(self.format, self.reach, index) {
                 Node::Absent | Node::Invalid(_) => {}
                 Node::Leaf(_) if level <= update.level() && piece.is_whole(level) => replace(piece, index),
                 Node::Leaf(entry) if level == 2 => {
                     let next = self.stock.take(self.reach, 1);
-                    split_page(&self.format, table, entry, next, piece, update);
+                    split_page(self.format, table, entry, next, piece, update);
                 }
                 Node::Leaf(entry) => {
                     let next = self.split(table, index, entry);
@@ -133,7 +133,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
         let level = table.level();
         for piece in span.pieces(level) {
             let index = piece.index(level);
-            let Node::Table(next, entry) = table.node(&self.format, self.reach, index) else { continue };
+            let Node::Table(next, entry) = table.node(self.format, self.reach, index) else { continue };
             if level > 2 {
                 self.merge(next, piece);
             }
@@ -188,16 +188,16 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
     /// Replaces the leaf `entry` at `index` by a table that maps the same, with one store.
     fn split(&mut self, table: Table<'s>, index: usize, entry: u64) -> Table<'s> {
         let next = self.stock.take(self.reach, table.level() - 1);
-        split_into(&self.format, (table, index), entry, next, |_| ())
+        split_into(self.format, (table, index), entry, next, |_| ())
     }
 
     /// Puts by a table that no entry refers to any more, and all below it.
     fn put_by(&mut self, table: Table<'s>) {
         if table.level() == 2 {
-            self.stock.put_by_below(&self.format, self.reach, table);
+            self.stock.put_by_below(self.format, self.reach, table);
         } else if table.level() > 2 {
             for index in 0..ENTRIES {
-                if let Node::Table(next, _) = table.node(&self.format, self.reach, index) {
+                if let Node::Table(next, _) = table.node(self.format, self.reach, index) {
                     self.put_by(next);
                 }
             }

@@ -158,10 +158,10 @@ impl<F: Format, A: Frames> SpaceEdit<'_, '_, F, A> {
         if tree.format.log_method() == LogMethod::WriteProtection {
             return Err(Unsupported::Flags.into());
         }
-        let (format, mask) = (tree.format, flags.mask(&tree.format));
+        let (format, mask) = (tree.format, flags.mask(tree.format));
         let mut is_changed = false;
         tree.leaves_with(span, mask, &mut |piece, size, slot| {
-            let flags = PageFlags::of(&format, clear(slot, mask) & mask);
+            let flags = PageFlags::of(format, clear(slot, mask) & mask);
             let start = piece.start().align_down(size);
             if flags.contains(PageFlags::DIRTY) {
                 space.mark_dirty(start..Gpa::new(start.get() + size.bytes()));
@@ -185,7 +185,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
     /// Calls `visit` for each page that translates a part of `span`, and in whose entry a bit of `mask` is set, in ascending
     /// order: with that part, the size and the entry.
     pub(crate) fn leaves_with(&self, span: Span, mask: u64, visit: &mut impl FnMut(Span, PageSize, &AtomicU64)) {
-        leaves_with(&self.format, self.reach, self.root, span, mask, visit);
+        leaves_with(self.format, self.reach, self.root, span, mask, visit);
     }
 
     /// The entry of the page that translates `gpa`, if it is mapped, and the size of the page.
@@ -193,7 +193,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
         let mut table = self.root;
         loop {
             let at = index(gpa, table.level());
-            match table.node(&self.format, self.reach, at) {
+            match table.node(self.format, self.reach, at) {
                 Node::Table(next, _) => table = next,
                 Node::Leaf(_) => return Some((table.slot(at), PageSize::of_level(table.level())?)),
                 Node::Absent | Node::Invalid(_) => return None,

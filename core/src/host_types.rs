@@ -30,7 +30,7 @@ impl<F: Format, A: Frames> Tree<'_, F, A> {
         mtrrs: &Mtrrs,
     ) -> Result<(), MapError> {
         let leaves = |part: Span, hpa, memory_type| {
-            Leaves::new(&self.format, part, hpa, Mapping { memory_type, ..mapping }).map(|leaves| (part, leaves))
+            Leaves::new(self.format, part, hpa, Mapping { memory_type, ..mapping }).map(|leaves| (part, leaves))
         };
         let parts = || {
             let parts = mtrrs.parts(span.start()..span.end(), hpa);
@@ -56,7 +56,7 @@ impl<F: Format, A: Frames> Tree<'_, F, A> {
     pub(crate) fn set_host_types(&self, stock: &mut Stock, span: Span, mtrrs: &Mtrrs) -> Result<(), MapError> {
         let mut plan = Plan::new(self.format, self.reach);
         self.each_type(span, mtrrs, &mut |part, memory_type| {
-            Update::memory_type(&self.format, memory_type)?;
+            Update::memory_type(self.format, memory_type)?;
             plan.change(self.root, part, ANY_LEVEL, Full::Read)?;
             self.share(&mut plan.needs, span, part);
             Ok(())
@@ -65,7 +65,7 @@ impl<F: Format, A: Frames> Tree<'_, F, A> {
         let mut edit = Edit { format: self.format, reach: self.reach, stock };
         // A part becomes several if its beginning has split a page, but splits no other.
         self.each_type(span, mtrrs, &mut |part, memory_type| {
-            edit.update(self.root, part, &Update::memory_type(&self.format, memory_type)?);
+            edit.update(self.root, part, &Update::memory_type(self.format, memory_type)?);
             Ok(())
         })
     }
@@ -110,7 +110,7 @@ impl<F: Format, A: Frames> Tree<'_, F, A> {
     /// The level of the lowest table that is there for `gpa`.
     fn lowest_level(&self, gpa: Gpa) -> u8 {
         let mut table = self.root;
-        while let Node::Table(next, _) = table.node(&self.format, self.reach, index(gpa, table.level())) {
+        while let Node::Table(next, _) = table.node(self.format, self.reach, index(gpa, table.level())) {
             table = next;
         }
         table.level()

@@ -21,13 +21,13 @@ pub(crate) enum Full {
 /// How the plan reaches tables.
 #[derive(Debug)]
 pub(crate) struct Plan<'s, F, A> {
-    pub(crate) format: F,
+    pub(crate) format: &'s F,
     pub(crate) reach: Reach<'s, A>,
     pub(crate) needs: Needs,
 }
 
 impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
-    pub(crate) fn new(format: F, reach: Reach<'s, A>) -> Self {
+    pub(crate) fn new(format: &'s F, reach: Reach<'s, A>) -> Self {
         Self { format, reach, needs: Needs::default() }
     }
 
@@ -38,7 +38,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
             return self.absent(table, span);
         }
         for piece in span.pieces(level) {
-            match table.node(&self.format, self.reach, piece.index(level)) {
+            match table.node(self.format, self.reach, piece.index(level)) {
                 Node::Absent if level <= leaf_level && piece.is_whole(level) => {}
                 Node::Absent => self.new_table(level - 1, piece, leaf_level),
                 Node::Leaf(_) => return Err(MapError::AlreadyMapped { gpa: piece.start(), level }),
@@ -71,7 +71,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
             return Ok(());
         }
         for piece in span.pieces(level) {
-            match table.node(&self.format, self.reach, piece.index(level)) {
+            match table.node(self.format, self.reach, piece.index(level)) {
                 Node::Absent => return Err(MapError::NotMapped { gpa: piece.start(), level }),
                 Node::Leaf(_) if level <= leaf_level && piece.is_whole(level) => {}
                 Node::Leaf(_) => self.new_table(level - 1, piece, leaf_level.min(level - 1)),
@@ -111,7 +111,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
     pub(crate) fn valid(&self, table: Table<'s>, span: Span) -> Result<(), MapError> {
         let level = table.level();
         for piece in span.pieces(level) {
-            match table.node(&self.format, self.reach, piece.index(level)) {
+            match table.node(self.format, self.reach, piece.index(level)) {
                 Node::Absent | Node::Leaf(_) => {}
                 Node::Table(next, _) => self.valid(next, piece)?,
                 Node::Invalid(entry) => return Err(invalid(piece, level, entry)),

@@ -42,7 +42,7 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
     #[inline(always)]
     pub(crate) fn new(tree: &Tree<'s, F, A>, low: &'s [AtomicU64]) -> Self {
         let not_host = !((1 << tree.format.address_width()) - 1) | (PageSize::Size4K.bytes() - 1);
-        Self { format: tree.format, reach: tree.reach, not_host, low }
+        Self { format: *tree.format, reach: tree.reach, not_host, low }
     }
 
     /// The table of level 3 for the first addresses.
@@ -51,7 +51,7 @@ impl<'s, F: Format, A: Frames> Shortcut<'s, F, A> {
         let mut table = tree.root;
         while table.level() > 3 {
             let entry = table.slot(0).load(Ordering::Relaxed);
-            let Some(next) = table.follow(&tree.format, tree.reach, entry) else {
+            let Some(next) = table.follow(tree.format, tree.reach, entry) else {
                 return &[];
             };
             table = next;

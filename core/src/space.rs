@@ -11,6 +11,7 @@ use crate::addr::{Gpa, Hpa, PageSize};
 use crate::format::Format;
 use crate::frame::{Frames, OutOfFrames, Reach};
 use crate::invalidation::Invalidation;
+use crate::leaves::Update;
 use crate::map_error::MapError;
 use crate::mapped_range::{Dump, Ranges};
 use crate::mapping::{Mapping, MemoryType, Translation};
@@ -20,10 +21,10 @@ use crate::page_attributes::PageAttributes;
 use crate::ram::GuestRam;
 use crate::space_edit::SpaceEdit;
 use crate::space_log::Logging;
-use crate::span::ENTRIES;
+use crate::span::{ENTRIES, Span};
 use crate::stock::{FrameRules, Stock};
 use crate::table::{Blank, Table};
-use crate::tree::Tree;
+use crate::tree::{Tree, Work};
 use crate::walk;
 
 /// The guest-physical address space of a guest: nested page tables, and the frames that they are in.
@@ -269,7 +270,11 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     ///
     /// [`MapError`]; nothing is changed then. A page of the range that is not mapped is [`MapError::NotMapped`].
     pub fn protect(&self, gpa: Range<Gpa>, access: Access) -> Result<Invalidation, MapError> {
-        self.edit_once().protect(gpa, access)
+        // As an edit does it, without what an edit has besides: this is the change that there is most often.
+        let mut stock = self.stock.lock();
+        let span = self.tree(&stock).span(&gpa)?;
+        let update = Update::access(&self.format, access)?;
+        self.change(&mut stock, span, &Work::Update(update))
     }
 
     /// Gives the range `memory_type`. Large pages that are partly in it are split.
@@ -447,7 +452,14 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
         let reach = Reach::new(&self.frames);
         // SAFETY: the invariant of `root`; it is freed on drop only, so not while `self` is borrowed.
         let root = unsafe { Table::new(reach, self.root, self.format.levels()) };
-        Tree { format: self.format, reach, root }
+        Tree { format: &self.format, reach, root }
+    }
+
+    /// Does `work`, and moves the generation on, for whoever has locked `stock` of this space.
+    pub(crate) fn change(&self, stock: &mut Stock, span: Span, work: &Work) -> Result<Invalidation, MapError> {
+        self.tree(stock).change(stock, span, work)?;
+        self.log_change(span, work);
+        Ok(self.invalidation())
     }
 
     /// Moves the generation on, after the entries were written, by whoever has locked the space.

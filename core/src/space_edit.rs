@@ -315,15 +315,12 @@ impl<'s, 'm, F: Format, A: Frames> SpaceEdit<'s, 'm, F, A> {
 
     /// Does `work`, and moves the generation on.
     fn change(&mut self, span: Span, work: &Work) -> Result<Invalidation, MapError> {
-        let changed = self.tree().change(&mut self.stock, span, work);
+        let changed = self.space.change(&mut self.stock, span, work);
         if matches!(work, Work::Unmap | Work::Merge) {
             // Tables may have been put by.
             self.shortcut.set(Shortcut::find(&self.tree()));
         }
-        changed.map(|()| {
-            self.space.log_change(span, work);
-            self.space.invalidation()
-        })
+        changed
     }
 
     #[inline(always)]
@@ -407,7 +404,7 @@ fn map_to<F: Format, A: Frames>(
     let tree = space.tree(stock);
     let span = tree.span(&gpa)?;
     tree.check_host(span, hpa)?;
-    let work = Work::map(&tree.format, span, hpa, mapping)?;
+    let work = Work::map(tree.format, span, hpa, mapping)?;
     tree.change(stock, span, &work)?;
     space.log_change(span, &work);
     Ok(())

@@ -199,7 +199,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
             let span = Span::new(&log.gpa()).align(PageSize::Size1G);
             tree.leaves_with(span, mark, &mut |_, _, slot| {
                 let _ =
-                    slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |entry| allow_write(&tree.format, entry));
+                    slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |entry| allow_write(tree.format, entry));
             });
         }
         // vCPUs stop to log at their next entry. Until then nothing is wrong.
@@ -243,7 +243,7 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
             return false;
         }
         // If there is no mark, another processor was faster, or the log has been stopped.
-        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |entry| allow_write(&tree.format, entry));
+        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |entry| allow_write(tree.format, entry));
         true
     }
 
@@ -392,7 +392,7 @@ impl<'s, F: Format, A: Frames> Plan<'s, F, A> {
             return Ok(());
         }
         for piece in span.pieces(level) {
-            match table.node(&self.format, self.reach, piece.index(level)) {
+            match table.node(self.format, self.reach, piece.index(level)) {
                 Node::Absent => {}
                 Node::Leaf(_) if level <= leaf_level && piece.is_whole(level) => {}
                 Node::Leaf(_) => self.new_table(level - 1, piece, leaf_level.min(level - 1)),

@@ -227,24 +227,24 @@ impl Stock {
     /// more.
     #[inline]
     pub(crate) fn put_by_below<'s, F: Format, A: Frames>(&mut self, format: &F, reach: Reach<'s, A>, table: Table<'s>) {
-        let absent = self.absent;
+        let (format, absent) = (*format, self.absent);
         let [lowest, ..] = &mut self.spare;
-        // A copy stays in registers.
+        // Copies stay in registers.
         let mut list = *lowest;
         let (groups, _) = table.entries().as_chunks::<4>();
         for group in groups {
             let entries @ [first, second, third, fourth] = group.each_ref().map(|slot| slot.load(Ordering::Relaxed));
-            if let Some(first) = table.follow(format, reach, first)
-                && let Some(second) = table.follow(format, reach, second)
-                && let Some(third) = table.follow(format, reach, third)
-                && let Some(fourth) = table.follow(format, reach, fourth)
+            if let Some(first) = table.follow(&format, reach, first)
+                && let Some(second) = table.follow(&format, reach, second)
+                && let Some(third) = table.follow(&format, reach, third)
+                && let Some(fourth) = table.follow(&format, reach, fourth)
             {
                 list.push(first, absent);
                 list.push(second, absent);
                 list.push(third, absent);
                 list.push(fourth, absent);
             } else {
-                list = list.with(format, reach, (table, entries), absent);
+                list = list.with(&format, reach, (table, entries), absent);
             }
         }
         self.tables -= list.count - lowest.count;

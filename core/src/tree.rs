@@ -21,7 +21,7 @@ use crate::walk;
 /// The tables of a space, for whoever has locked it.
 #[derive(Debug)]
 pub(crate) struct Tree<'s, F, A> {
-    pub(crate) format: F,
+    pub(crate) format: &'s F,
     pub(crate) reach: Reach<'s, A>,
     pub(crate) root: Table<'s>,
 }
@@ -58,15 +58,15 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
         if gpa.get() >> width != 0 {
             return Err(MapError::BeyondGuestWidth { end: gpa, width });
         }
-        walk::lookup(&self.format, self.reach, self.root, gpa)
+        walk::lookup(self.format, self.reach, self.root, gpa)
     }
 
     /// The first range that is mapped at `gpa` or above it, or the error for an invalid entry; and where it ends.
     pub(crate) fn range_from(&self, gpa: Gpa) -> Option<(Result<MappedRange, MapError>, Gpa)> {
         let end = Gpa::new(1 << guest_width(self.format.levels()));
-        let mut collector = Collector::new(&self.format);
+        let mut collector = Collector::new(self.format);
         let mut visit = |piece: Span, level, entry| collector.take(piece.start()..piece.end(), level, entry);
-        let _ = walk::leaves(&self.format, self.reach, self.root, Span::new(&(gpa..end)), &mut visit);
+        let _ = walk::leaves(self.format, self.reach, self.root, Span::new(&(gpa..end)), &mut visit);
         collector.found()
     }
 
@@ -76,7 +76,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
         let work = match operation {
             Operation::Map { hpa, mapping } => {
                 self.check_host(span, hpa)?;
-                Work::map(&self.format, span, hpa, mapping)?
+                Work::map(self.format, span, hpa, mapping)?
             }
             Operation::Remap { hpa } => {
                 self.check_host(span, hpa)?;
@@ -85,7 +85,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
             Operation::Unmap => Work::Unmap,
             // What is written does not matter.
             Operation::Protect | Operation::SetMemoryType => Work::Update(Update::bits([(0, 0); 3])),
-            Operation::SetAttributes { attributes } => Work::Update(Update::attributes(&self.format, attributes)?),
+            Operation::SetAttributes { attributes } => Work::Update(Update::attributes(self.format, attributes)?),
             Operation::Split { size } => Work::split(span, size)?,
             Operation::Merge => Work::Merge,
             Operation::StartDirtyLog { largest } => return self.split_needs(span, largest),
@@ -116,7 +116,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
     /// Plans `work`, takes the frames that it needs, and does it; or changes nothing.
     pub(crate) fn change(&self, stock: &mut Stock, span: Span, work: &Work) -> Result<(), MapError> {
         let (table, parent) = match work {
-            Work::Map(_) | Work::Update(_) => walk::descend(&self.format, self.reach, self.root, span),
+            Work::Map(_) | Work::Update(_) => walk::descend(self.format, self.reach, self.root, span),
             // These may put by the table that covers the span.
             Work::Unmap | Work::Merge => (self.root, None),
         };
@@ -124,7 +124,7 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
             && let Some(page) = self.page_around(table, span)
         {
             let next = stock.take_one(self.reach, self.rules())?;
-            split_page(&self.format, table, page, next, span, update);
+            split_page(self.format, table, page, next, span, update);
             return Ok(());
         }
         let needs = self.plan(table, span, work)?;
