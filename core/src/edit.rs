@@ -188,7 +188,7 @@ impl<'s, F: Format, A: Frames> Edit<'s, '_, F, A> {
     /// Replaces the leaf `entry` at `index` by a table that maps the same, with one store.
     fn split(&mut self, table: Table<'s>, index: usize, entry: u64) -> Table<'s> {
         let next = self.stock.take(self.reach, table.level() - 1);
-        split_into(self.format, (table, index), entry, next, |_| ())
+        split_into(self.format, (table, index), entry, next, |next, entry| fill_blank(next, 0..ENTRIES, entry))
     }
 
     /// Puts by a table that no entry refers to any more, and all below it.
@@ -216,23 +216,26 @@ pub(crate) fn split_page<F: Format>(
     span: Span,
     update: &Update,
 ) {
-    split_into(format, (table, span.index(2)), entry, next, |next| update_blank(next, span, update));
+    split_into(format, (table, span.index(2)), entry, next, |next, entry| {
+        next.fill::<{ PageSize::Size4K.bytes() }>(0..ENTRIES, entry);
+        update_blank(next, span, update);
+    });
 }
 
-/// Replaces the leaf `entry` at an index of a table by the table `next` that maps what `change` makes of it, with one store.
+/// Replaces the leaf `entry` at an index of a table by the table `next`, with one store: `fill` writes that, given the first of the
+/// entries that map the same.
 #[inline]
 fn split_into<'s, F: Format>(
     format: &F,
     (table, index): (Table<'_>, usize),
     entry: u64,
     next: Blank<'s>,
-    change: impl Fn(&Blank<'s>),
+    fill: impl Fn(&Blank<'s>, u64),
 ) -> Table<'s> {
     let link = format.table(next.hpa()) | used_field(ENTRIES);
     let mut entry = entry;
     loop {
-        fill_blank(&next, 0..ENTRIES, format.split(entry, table.level()));
-        change(&next);
+        fill(&next, format.split(entry, table.level()));
         match table.slot(index).compare_exchange(entry, link, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return next.table(),
             // The processor has set the accessed or the dirty flag, which the new entries inherit. There are two of them.

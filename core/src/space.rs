@@ -456,8 +456,16 @@ impl<'m, F: Format, A: Frames> AddressSpace<'m, F, A> {
     }
 
     /// Does `work`, and moves the generation on, for whoever has locked `stock` of this space.
+    #[inline]
     pub(crate) fn change(&self, stock: &mut Stock, span: Span, work: &Work) -> Result<Invalidation, MapError> {
-        self.tree(stock).change(stock, span, work)?;
+        let tree = self.tree(stock);
+        let is_made = match work {
+            Work::Update(update) => tree.update_part(stock, span, update)?,
+            _ => false,
+        };
+        if !is_made {
+            tree.change(stock, span, work)?;
+        }
         self.log_change(span, work);
         Ok(self.invalidation())
     }

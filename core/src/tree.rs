@@ -120,13 +120,6 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
             // These may put by the table that covers the span.
             Work::Unmap | Work::Merge => (self.root, None),
         };
-        if let Work::Update(update) = work
-            && let Some(page) = self.page_around(table, span)
-        {
-            let next = stock.take_one(self.reach, self.rules())?;
-            split_page(self.format, table, page, next, span, update);
-            return Ok(());
-        }
         let needs = self.plan(table, span, work)?;
         let (rules, prepared) = (self.rules(), stock.fresh());
         stock.reserve(&needs, self.reach, rules)?;
@@ -154,14 +147,21 @@ impl<'s, F: Format, A: Frames> Tree<'s, F, A> {
         Ok(())
     }
 
-    /// The page of 2 MiB that `span` is a part of, but not all: to change it takes one table, and can fail for nothing else.
+    /// Makes the update where `span` is a part, but not all, of a page of 2 MiB, and says whether it is. That takes one table, and can
+    /// fail for nothing else.
     #[inline]
-    fn page_around(&self, table: Table<'s>, span: Span) -> Option<u64> {
-        if table.level() != 2 || span.is_whole(2) || span.entries(2) != 1 {
-            return None;
+    pub(crate) fn update_part(&self, stock: &mut Stock, span: Span, update: &Update) -> Result<bool, MapError> {
+        if span.is_whole(2) || span.entries(2) != 1 {
+            return Ok(false);
         }
+        let Some(table) = walk::middle(self.format, self.reach, self.root, span.start()) else { return Ok(false) };
         let entry = table.slot(span.index(2)).load(Ordering::Relaxed);
-        matches!(self.format.classify(entry, 2), Entry::Leaf { .. }).then_some(entry)
+        if !matches!(self.format.classify(entry, 2), Entry::Leaf { .. }) {
+            return Ok(false);
+        }
+        let next = stock.take_one(self.reach, self.rules())?;
+        split_page(self.format, table, entry, next, span, update);
+        Ok(true)
     }
 
     /// How many tables `work` takes in `span`, which is inside what `table` covers, or why it cannot be done.

@@ -73,6 +73,22 @@ pub(crate) fn descend<'s, F: Format, A: Frames>(
     found
 }
 
+/// The table of level 2 that translates `gpa`, if few bits of the entries lead to it.
+#[inline]
+pub(crate) fn middle<'s, F: Format, A: Frames>(
+    format: &F,
+    reach: Reach<'s, A>,
+    root: Table<'s>,
+    gpa: Gpa,
+) -> Option<Table<'s>> {
+    let mut table = root;
+    while table.level() > 2 {
+        let entry = table.slot(index(gpa, table.level())).load(Ordering::Relaxed);
+        table = table.follow(format, reach, entry)?;
+    }
+    Some(table)
+}
+
 /// Calls `visit` for each entry in ascending order that is a page, or invalid, and translates a part of `span`, which is inside
 /// what `table` covers, until it breaks: with that part, the level, and the entry.
 pub(crate) fn leaves<F: Format, A: Frames>(
