@@ -3,8 +3,9 @@
 use x86_virt_core::arbitrary::{Arbitrary, Result, Unstructured};
 
 use crate::capabilities::EptCapabilities;
-use crate::format::{EptFormat, EptUnsupported};
+use crate::format::EptFormat;
 use crate::spp::{SppVector, SubPage};
+use crate::unsupported::EptUnsupported;
 
 /// What every format needs of the processor.
 const NEEDED: EptCapabilities = EptCapabilities::new().with_page_walk_length_4(true).with_tables_write_back(true);

@@ -1,5 +1,9 @@
 //! Extended page tables as a format of the walk.
 
+mod options;
+#[cfg(test)]
+mod tests;
+
 use static_assertions::const_assert_eq;
 use x86_virt_core::{Access, Entry, Format, Hpa, LogMethod, MemoryType, PageAttributes, PageSize, Unsupported};
 
@@ -8,6 +12,7 @@ use crate::controls::EptControls;
 use crate::entry::EptEntry;
 use crate::eptp::Eptp;
 use crate::misconfiguration::{EptRules, LARGE, TABLE_RESERVED, beyond};
+use crate::unsupported::EptUnsupported;
 
 /// The entry format of extended page tables on a processor of given capabilities.
 ///
@@ -147,167 +152,9 @@ impl EptFormat {
         })
     }
 
-    /// The same on a processor that can set these VM-execution controls. It changes no entry: the other functions do, which need
-    /// them.
-    #[must_use]
-    pub const fn with_controls(self, available: EptControls) -> Self {
-        Self { available, ..self }
-    }
-
-    /// The same with 5 levels.
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported`] if the processor has no page walks of length 5.
-    pub const fn with_five_levels(self) -> Result<Self, EptUnsupported> {
-        if !self.capabilities.page_walk_length_5() {
-            return Err(EptUnsupported::PageWalkLength { length: 5 });
-        }
-        Ok(Self { levels: 5, ..self })
-    }
-
-    /// The same with accessed and dirty flags, which the processor sets in the entries that it uses.
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported`] if the processor has no such flags.
-    ///
-    /// Intel SDM vol. 3, section 31.3.5, "Accessed and Dirty Flags for EPT".
-    pub const fn with_accessed_dirty(self) -> Result<Self, EptUnsupported> {
-        if !self.capabilities.accessed_dirty() {
-            return Err(EptUnsupported::AccessedDirty);
-        }
-        Ok(Self { log_method: LogMethod::DirtyFlags, ..self })
-    }
-
-    /// The same for a processor with page-modification logging, a secondary VM-execution control, with which the dirty log is kept.
-    /// Accessed and dirty flags are enabled for it.
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported`] if the processor has no accessed and dirty flags.
-    ///
-    /// Intel SDM vol. 3, section 31.3.6, "Page-Modification Logging".
-    pub const fn with_page_modification_log(self) -> Result<Self, EptUnsupported> {
-        match self.with_accessed_dirty() {
-            Ok(format) => Ok(Self { log_method: LogMethod::PageModificationLog, ..format }),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Whether accessed and dirty flags are enabled.
     const fn has_flags(&self) -> bool {
         !matches!(self.log_method, LogMethod::WriteProtection)
-    }
-
-    /// The same with mode-based execute control: [`Access::EXECUTE_SUPERVISOR`] and [`Access::EXECUTE_USER`] are granted one by
-    /// one.
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported::ModeBasedExecute`] if the processor has no such control.
-    ///
-    /// Intel SDM vol. 3, section 31.3.2, "EPT Translation Mechanism".
-    pub const fn with_mode_based_execute(self) -> Result<Self, EptUnsupported> {
-        if !self.available.mode_based_execute() {
-            return Err(EptUnsupported::ModeBasedExecute);
-        }
-        let enabled = self.enabled.with_mode_based_execute(true);
-        Ok(Self { enabled, user_execute: 4, ..self }.with_access_bits(EXECUTE_USER))
-    }
-
-    /// The same with supervisor shadow stacks in certain pages only, those with [`Access::SUPERVISOR_SHADOW_STACK`].
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported::SupervisorShadowStack`] if the processor has no control of supervisor shadow stacks.
-    ///
-    /// Intel SDM vol. 3, section 27.6.11, "Extended-Page-Table Pointer (EPTP)".
-    pub const fn with_supervisor_shadow_stack(self) -> Result<Self, EptUnsupported> {
-        if !self.capabilities.supervisor_shadow_stack() {
-            return Err(EptUnsupported::SupervisorShadowStack);
-        }
-        Ok(self.with_access_bits(SUPERVISOR_SHADOW_STACK))
-    }
-
-    /// The same with [`Access::PAGING_WRITE`].
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported::PagingWrite`] if the processor has no EPT paging-write control.
-    ///
-    /// Intel SDM vol. 3, section 27.6.2, "Processor-Based VM-Execution Controls".
-    pub const fn with_paging_write(self) -> Result<Self, EptUnsupported> {
-        if !self.available.paging_write() {
-            return Err(EptUnsupported::PagingWrite);
-        }
-        Ok(Self { enabled: self.enabled.with_paging_write(true), ..self }.with_access_bits(PAGING_WRITE))
-    }
-
-    /// The same with [`PageAttributes::VERIFY_GUEST_PAGING`].
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported::GuestPagingVerification`] if the processor has none.
-    ///
-    /// Intel SDM vol. 3, section 27.6.2, "Processor-Based VM-Execution Controls".
-    pub const fn with_guest_paging_verification(self) -> Result<Self, EptUnsupported> {
-        if !self.available.guest_paging_verification() {
-            return Err(EptUnsupported::GuestPagingVerification);
-        }
-        let enabled = self.enabled.with_guest_paging_verification(true);
-        Ok(Self { enabled, ..self }.with_attribute_bits(VERIFY_GUEST_PAGING))
-    }
-
-    /// The same with [`PageAttributes::SUB_PAGE_WRITE`].
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported::SubPageWrite`] if the processor has no sub-page write permissions.
-    ///
-    /// Intel SDM vol. 3, section 31.3.4, "Sub-Page Write Permissions".
-    pub const fn with_sub_page_write(self) -> Result<Self, EptUnsupported> {
-        if !self.available.sub_page_write() {
-            return Err(EptUnsupported::SubPageWrite);
-        }
-        Ok(Self { enabled: self.enabled.with_sub_page_write(true), ..self }.with_attribute_bits(SUB_PAGE_WRITE))
-    }
-
-    /// The same with [`PageAttributes::SUPPRESS_VE`]. What is not mapped is not affected.
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported::ViolationVe`] if the processor has no EPT-violation #VE.
-    ///
-    /// Intel SDM vol. 3, section 28.5.7, "Virtualization Exceptions".
-    pub const fn with_suppress_ve(self) -> Result<Self, EptUnsupported> {
-        if !self.available.violation_ve() {
-            return Err(EptUnsupported::ViolationVe);
-        }
-        Ok(self.with_attribute_bits(SUPPRESS_VE))
-    }
-
-    /// The same with entries that suppress virtualization exceptions where nothing is mapped too, so that an access there ends the
-    /// run. Without this it is a #VE of the guest, if the control is 1.
-    ///
-    /// # Errors
-    ///
-    /// [`EptUnsupported::ViolationVe`] if the processor has no EPT-violation #VE.
-    ///
-    /// Intel SDM vol. 3, section 28.5.7, "Virtualization Exceptions".
-    pub const fn with_absent_suppress_ve(self) -> Result<Self, EptUnsupported> {
-        match self.with_suppress_ve() {
-            Ok(format) => Ok(Self { absent: SUPPRESS_VE, ..format }),
-            refused => refused,
-        }
-    }
-
-    const fn with_access_bits(self, bits: u64) -> Self {
-        Self { access_mask: self.access_mask | bits, kept: self.kept & !READ, ..self }
-    }
-
-    const fn with_attribute_bits(self, bits: u64) -> Self {
-        Self { attribute_mask: self.attribute_mask | bits, kept: self.kept & !READ, ..self }
     }
 
     /// The capabilities of the processor.
@@ -624,55 +471,3 @@ const fn attributes_of(bits: u64) -> PageAttributes {
     }
     attributes
 }
-
-/// What the processor lacks for extended page tables as they are asked for.
-///
-/// ```
-/// use x86_virt_ept::{EptCapabilities, EptFormat, EptUnsupported};
-///
-/// let without_write_back = EptCapabilities::new().with_page_walk_length_4(true);
-/// assert_eq!(EptFormat::new(without_write_back, 39), Err(EptUnsupported::WriteBackTables));
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EptUnsupported {
-    /// No page walks of this length.
-    #[error("the processor has no EPT page walks of length {length}")]
-    PageWalkLength {
-        /// The length.
-        length: u8,
-    },
-    /// Tables cannot be in write-back memory.
-    #[error("the processor cannot read EPT tables as write-back memory")]
-    WriteBackTables,
-    /// No accessed and dirty flags.
-    #[error("the processor has no accessed and dirty flags for EPT")]
-    AccessedDirty,
-    /// No control of supervisor shadow stacks.
-    #[error("the processor has no control of supervisor shadow stacks in EPT (EPT_VPID_CAP bit 23)")]
-    SupervisorShadowStack,
-    /// No mode-based execute control.
-    #[error("the processor has no mode-based execute control for EPT")]
-    ModeBasedExecute,
-    /// No EPT-violation #VE.
-    #[error("the processor has no EPT-violation #VE, and so no way to suppress it")]
-    ViolationVe,
-    /// No sub-page write permissions.
-    #[error("the processor has no sub-page write permissions for EPT")]
-    SubPageWrite,
-    /// No EPT paging-write control.
-    #[error("the processor has no EPT paging-write control")]
-    PagingWrite,
-    /// No guest-paging verification.
-    #[error("the processor has no guest-paging verification")]
-    GuestPagingVerification,
-    /// Physical addresses have 32 to 52 bits.
-    #[error("physical addresses do not have {width} bits")]
-    AddressWidth {
-        /// The width.
-        width: u8,
-    },
-}
-
-#[cfg(test)]
-mod tests;

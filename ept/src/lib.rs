@@ -21,14 +21,16 @@ mod misconfiguration;
 mod spp;
 mod sub_pages;
 mod tables;
+mod unsupported;
 
 pub use capabilities::EptCapabilities;
 pub use controls::EptControls;
 pub use entry::EptEntry;
 pub use eptp::{Eptp, InvalidEptp};
-pub use format::{EptFormat, EptUnsupported};
+pub use format::EptFormat;
 pub use hlat::{HlatEntry, Hlatp};
 pub use misconfiguration::{EptMisconfiguration, EptRules};
 pub use spp::{SppEntry, SppVector, Spptp, SubPage};
 pub use sub_pages::{SppFault, SubPageError, SubPageTable};
 pub use tables::for_each_row;
+pub use unsupported::EptUnsupported;

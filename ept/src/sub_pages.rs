@@ -7,8 +7,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Mutex;
 use x86_virt_core::{Format as _, Frames, Gpa, Hpa, Invalidation, OutOfFrames, PageSize};
 
-use crate::format::{EptFormat, EptUnsupported};
+use crate::format::EptFormat;
 use crate::spp::{SppEntry, SppVector, Spptp};
+use crate::unsupported::EptUnsupported;
 
 mod error;
 

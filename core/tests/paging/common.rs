@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::alloc::{alloc_zeroed, dealloc};
 
 use x86_virt_core::{DirectMap, FramePool, Frames, Gpa, GuestRam, Hpa};
@@ -135,3 +135,38 @@ pub(crate) fn rich_npt() -> NptFormat {
 pub(crate) fn gpa(range: core::ops::Range<u64>) -> core::ops::Range<Gpa> {
     Gpa::new(range.start)..Gpa::new(range.end)
 }
+
+/// The entry of `level` for `at`, in the tables below `root`.
+pub(crate) fn entry<const N: usize>(pool: &FramePool<N>, root: Hpa, levels: u8, level: u8, at: u64) -> &AtomicU64 {
+    let mut table = root.get();
+    for above in (level + 1..=levels).rev() {
+        table = slot(pool, table, above, at).load(Ordering::Relaxed) & 0xf_ffff_ffff_f000;
+    }
+    slot(pool, table, level, at)
+}
+
+/// The entry for `at` in the table of `level` at this address.
+pub(crate) fn slot<const N: usize>(pool: &FramePool<N>, table: u64, level: u8, at: u64) -> &AtomicU64 {
+    let index = (at >> (3 + 9 * u32::from(level))) & 511;
+    let pointer: NonNull<AtomicU64> = pool.pointer(Hpa::new(table + index * 8)).unwrap().cast();
+    // SAFETY: an entry of a table, which is there as long as the test looks at it.
+    unsafe { pointer.as_ref() }
+}
+
+/// Runs tests on all formats.
+macro_rules! on_all {
+    ($($name:ident => $body:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $body($crate::common::ept());
+                $body($crate::common::npt());
+                $body($crate::common::ept().with_five_levels().unwrap());
+                $body($crate::common::npt().with_five_levels());
+                $body($crate::common::rich_ept());
+                $body($crate::common::rich_npt());
+            }
+        )*
+    };
+}
+pub(crate) use on_all;

@@ -2,8 +2,10 @@
 #![cfg(test)]
 #![expect(unsafe_code, reason = "makes physical memory from host memory")]
 
+mod attributes;
 mod common;
 mod dirty;
+mod failures;
 mod host_types;
 mod huge;
 mod operations;

@@ -2,7 +2,7 @@
 
 use x86_virt_core::{Gpa, Hpa, OutOfFrames};
 
-use crate::format::EptUnsupported;
+use crate::unsupported::EptUnsupported;
 
 /// Why a [`SubPageTable`](crate::SubPageTable) cannot be made, or changed.
 ///
