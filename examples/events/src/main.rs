@@ -27,9 +27,7 @@ fn main() -> Verdict {
 fn run() -> Result<(), Box<dyn Error>> {
     let ram = promises::guest_ram();
     ram.write(0x7c00, CODE)?;
-    ram.write(0x7d00, HANDLER)?;
-    // The handlers of real mode: offset and segment, at 4 times the vector.
-    ram.write(4 * u64::from(VECTOR), &[0x00, 0x7d, 0x00, 0x00])?;
+    promises::write_handler(&ram, VECTOR, 0x7d00, HANDLER)?;
     let mut root = Root::enter(&ThisProcessor, promises::frames())?;
     let space = root.address_space()?;
     space.map(Gpa::new(0)..Gpa::new(ram.bytes()), &ram, 0, Access::ALL)?;

@@ -19,7 +19,7 @@ const CODE: &[u8] =
     b"\x66\xb8\x00\x00\x00\x40\x0f\xa2\x88\xd8\xe6\x10\xe4\x11\xe6\x10\x66\xb9\x1b\x00\x00\x00\x0f\x32\xf4";
 /// The handler of #GP: `hlt`.
 const HANDLER: &[u8] = b"\xf4";
-const GENERAL_PROTECTION: u64 = 13;
+const GENERAL_PROTECTION: u8 = 13;
 
 fn main() -> Verdict {
     promises::verdict(run())
@@ -28,9 +28,7 @@ fn main() -> Verdict {
 fn run() -> Result<(), Box<dyn Error>> {
     let ram = promises::guest_ram();
     ram.write(0x7c00, CODE)?;
-    ram.write(0x7e00, HANDLER)?;
-    // The handlers of real mode: offset and segment, at 4 times the vector.
-    ram.write(4 * GENERAL_PROTECTION, &[0x00, 0x7e, 0x00, 0x00])?;
+    promises::write_handler(&ram, GENERAL_PROTECTION, 0x7e00, HANDLER)?;
     let mut root = Root::enter(&ThisProcessor, promises::frames())?;
     let space = root.address_space()?;
     space.map(Gpa::new(0)..Gpa::new(ram.bytes()), &ram, 0, Access::ALL)?;

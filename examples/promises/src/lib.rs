@@ -9,7 +9,7 @@ use core::error::Error;
 
 use machine::{Verdict, memory, println};
 use spin::Once;
-use x86_virt::{CpuPin, DirectMap, FramePool, GuestRam, Hpa};
+use x86_virt::{CpuPin, DirectMap, FramePool, GuestRam, GuestRamError, Hpa};
 
 const POOL: core::ops::Range<Hpa> = Hpa::new(0x200_0000)..Hpa::new(0x210_0000);
 const FRAMES: usize = 256;
@@ -56,6 +56,20 @@ pub fn guest_ram() -> GuestRam<'static> {
     let hpa = Hpa::new(region.address());
     // SAFETY: `machine` gives the region to nobody else, and maps it one to one for ever.
     unsafe { GuestRam::new(region.as_ptr(), hpa, 0x20_0000) }.expect("it is aligned")
+}
+
+/// Writes code to `offset` of the guest's memory and makes it the handler of `vector` in real mode.
+///
+/// Intel SDM vol. 3, section 22.1.4, "Interrupt and Exception Handling".
+///
+/// # Errors
+///
+/// [`GuestRamError`] if the memory ends before.
+pub fn write_handler(ram: &GuestRam<'_>, vector: u8, offset: u16, code: &[u8]) -> Result<(), GuestRamError> {
+    ram.write(offset.into(), code)?;
+    // Offset and segment.
+    let [low, high] = offset.to_le_bytes();
+    ram.write(4 * u64::from(vector), &[low, high, 0, 0])
 }
 
 /// The verdict of a step: it passes if it came to its end, or if the machine was expected to lack something.
