@@ -14,11 +14,13 @@ use crate::tally::Tally;
 const STEPS: [(&str, u8); 7] =
     [("detect", 1), ("enter", 1), ("faults", 1), ("exits", 1), ("events", 1), ("time", 1), ("processors", 2)];
 const LIMIT: Duration = Duration::from_secs(60);
+/// Begins the names of these runs, for `cargo xtask test --filter`.
+pub(crate) const FILTER: &str = "ladder";
 
-/// Builds the examples and runs them on the machines whose names contain `filter`.
+/// Builds the examples and runs them on the machines whose names, with [`FILTER`] before them, contain `filter`.
 pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> anyhow::Result<()> {
     let mut machines = Machine::choose(None, None)?;
-    machines.retain(|machine| filter.is_none_or(|filter| machine.to_string().contains(filter)));
+    machines.retain(|machine| filter.is_none_or(|filter| format!("{FILTER} {machine}").contains(filter)));
     if machines.is_empty() {
         return Ok(());
     }

@@ -17,8 +17,8 @@ pub(crate) struct Arguments {
     /// Only the emulated machines
     #[arg(long)]
     emulated_only: bool,
-    /// Of the emulated machines, only those whose names contain this; `linux`, or `linux qemu`, means those with Linux as the guest, and
-    /// `module` those with the kernel module
+    /// Of the emulated machines, only those whose names contain this; `ladder`, or `ladder qemu`, means those with the steps to a guest,
+    /// `linux` those with Linux as the guest, and `module` those with the kernel module
     #[arg(long, value_name = "MACHINE")]
     filter: Option<String>,
     /// Of the emulated machines' tests, only those whose names contain this
@@ -52,13 +52,15 @@ fn perform(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> a
     if !arguments.host_only {
         let (filter, only) = (arguments.filter.as_deref(), arguments.only.as_deref());
         let is_of = |word: &str| filter.is_some_and(|filter| filter.starts_with(word));
-        let (is_of_linux, is_of_module) = (is_of(linux::FILTER), is_of(module::FILTER));
+        let (is_of_ladder, is_of_linux, is_of_module) =
+            (is_of(ladder::FILTER), is_of(linux::FILTER), is_of(module::FILTER));
+        let is_of_machine = !is_of_ladder && !is_of_linux && !is_of_module;
         let is_all = filter.is_none() && only.is_none();
-        if !is_of_linux && !is_of_module {
+        if is_of_machine {
             emulated::run(workspace, filter, only, tally)?;
-            if only.is_none() {
-                ladder::test(workspace, filter, tally)?;
-            }
+        }
+        if is_of_ladder || is_of_machine && only.is_none() {
+            ladder::test(workspace, filter, tally)?;
         }
         if is_of_linux || is_all {
             linux::test(workspace, filter, tally)?;
