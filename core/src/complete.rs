@@ -9,6 +9,7 @@ use crate::register::{ControlRegister, Cr0, Cr4, Gpr};
 use crate::vcpu::{SkipError, Vcpu};
 
 /// After an instruction: RIP is `next`, shadows end, and a single step traps.
+#[inline]
 pub(crate) fn finish_at<V: Vcpu + ?Sized>(vcpu: &mut V, next: u64) {
     vcpu.set_rip(next);
     vcpu.clear_shadow();

@@ -57,6 +57,7 @@ pub struct VcpuConfig {
     intercepts: Intercepts,
     exceptions: u32,
     fpu: FpuPolicy,
+    state: StatePolicy,
 }
 
 /// What happens to x87, SSE and AVX state at entries and exits.
@@ -69,11 +70,28 @@ pub enum FpuPolicy {
     Shared,
 }
 
+/// What happens to registers that the processor does not switch, and the host hardly uses.
+///
+/// On VMX: KERNEL_GS_BASE, STAR, LSTAR, CSTAR and SFMASK.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum StatePolicy {
+    /// The host has its own after each run.
+    Switched,
+    /// The guest's stay loaded between runs.
+    Resident,
+}
+
 impl VcpuConfig {
     /// HLT ends a run; FPU state is switched; no exception is intercepted.
     #[must_use]
     pub const fn new() -> Self {
-        Self { intercepts: Intercepts::new().with_hlt(true), exceptions: 0, fpu: FpuPolicy::Switched }
+        Self {
+            intercepts: Intercepts::new().with_hlt(true),
+            exceptions: 0,
+            fpu: FpuPolicy::Switched,
+            state: StatePolicy::Switched,
+        }
     }
 
     /// With these intercepts.
@@ -100,6 +118,20 @@ impl VcpuConfig {
         Self { fpu: FpuPolicy::Shared, ..self }
     }
 
+    /// With the guest's KERNEL_GS_BASE, STAR, LSTAR, CSTAR and SFMASK left in the registers between runs, on VMX: an exit accesses no
+    /// MSR then. The host's come back when the virtual processor is unloaded or dropped. On SVM it changes nothing.
+    ///
+    /// # Safety
+    ///
+    /// While a virtual processor with this configuration is loaded, the host executes neither SWAPGS nor SYSCALL or SYSRET on its
+    /// processor, does not go to user mode, and neither reads nor writes these MSRs. Interrupts and exceptions that find the host at
+    /// privilege level 0 are no matter. The virtual processor is not leaked.
+    #[must_use]
+    #[expect(unsafe_code, reason = "the caller's promise about registers")]
+    pub const unsafe fn with_resident_state(self) -> Self {
+        Self { state: StatePolicy::Resident, ..self }
+    }
+
     /// The intercepts.
     #[must_use]
     pub const fn intercepts(&self) -> Intercepts {
@@ -116,6 +148,12 @@ impl VcpuConfig {
     #[must_use]
     pub const fn fpu(&self) -> FpuPolicy {
         self.fpu
+    }
+
+    /// What happens to registers that the processor does not switch.
+    #[must_use]
+    pub const fn state(&self) -> StatePolicy {
+        self.state
     }
 }
 

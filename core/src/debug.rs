@@ -39,17 +39,22 @@ impl HostDebug {
         Self { dr6, dr7, addresses: Some(addresses) }
     }
 
-    /// Brings the host's registers back, where they are others.
+    /// Loads the guest's DR6, if it is another than the host's.
     #[inline]
-    pub fn restore(self, host: Host<'_>) {
-        if let Some(addresses) = &self.addresses {
-            if host.dr7() & ENABLES != 0 {
-                // SAFETY: a valid DR7.
-                unsafe { host.set_dr7(DISABLED) };
-            }
-            set_addresses(host, addresses);
+    pub fn load_dr6(&self, host: Host<'_>, guest: u64) {
+        if guest != self.dr6 {
+            // SAFETY: the vendors' `set_dr6` and the processor make only values that it takes; `restore` brings the host's back.
+            unsafe { host.set_dr6(guest) };
         }
-        if host.dr6() != self.dr6 {
+    }
+
+    /// Brings the host's registers back, where they are others. DR6 is `dr6` now.
+    #[inline]
+    pub fn restore(self, host: Host<'_>, dr6: u64) {
+        if self.addresses.is_some() {
+            self.restore_addresses(host);
+        }
+        if dr6 != self.dr6 {
             // SAFETY: the value was read from the register.
             unsafe { host.set_dr6(self.dr6) };
         }
@@ -57,6 +62,16 @@ impl HostDebug {
             // SAFETY: the value was read from the register, and DR0 to DR3 are the host's again.
             unsafe { host.set_dr7(self.dr7) };
         }
+    }
+
+    #[cold]
+    fn restore_addresses(&self, host: Host<'_>) {
+        let Some(addresses) = &self.addresses else { return };
+        if host.dr7() & ENABLES != 0 {
+            // SAFETY: a valid DR7.
+            unsafe { host.set_dr7(DISABLED) };
+        }
+        set_addresses(host, addresses);
     }
 }
 

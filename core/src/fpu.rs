@@ -139,12 +139,15 @@ impl<A: Frames> FpuState<A> {
         Ok(())
     }
 
-    /// What the world switch works on. `osxsave` is the guest's CR4.OSXSAVE, without which it cannot use XCR0.
+    /// What the world switch works on; `None` if it leaves the registers as they are. `osxsave` is the guest's CR4.OSXSAVE, without which it cannot use XCR0.
     #[inline]
-    pub fn prepare(&mut self, osxsave: Osxsave) -> &mut FpuSwitch {
+    pub fn prepare(&mut self, osxsave: Osxsave) -> Option<&mut FpuSwitch> {
+        if self.switch.mode == NOT_SWITCHED {
+            return None;
+        }
         let used = osxsave == Osxsave::Enabled && self.switch.mode == XSAVE;
         self.switch.guest_xcr0 = if used { self.xcr0 } else { 0 };
-        &mut self.switch
+        Some(&mut self.switch)
     }
 }
 

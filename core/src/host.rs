@@ -144,6 +144,22 @@ impl<'p> Host<'p> {
         }
     }
 
+    /// FS and GS base, with CR4 as it is.
+    #[must_use]
+    #[expect(unsafe_code, reason = "reads privileged registers")]
+    #[inline]
+    pub fn segment_bases(self, cr4: crate::register::Cr4) -> (u64, u64) {
+        if !cr4.fsgsbase() {
+            return (self.fs_base(), self.gs_base());
+        }
+        let (fs, gs);
+        // SAFETY: CR4.FSGSBASE is set.
+        unsafe {
+            asm!("rdfsbase {}", "rdgsbase {}", out(reg) fs, out(reg) gs, options(nomem, nostack, preserves_flags))
+        };
+        (fs, gs)
+    }
+
     /// Whether FS and GS base can be read without an MSR.
     #[must_use]
     #[inline]
@@ -241,7 +257,7 @@ impl<'p> Host<'p> {
         unsafe { asm!("int 18") };
     }
 
-    /// Disables interrupts until the guard is dropped, which restores RFLAGS.IF.
+    /// Disables interrupts until the guard is dropped, which restores RFLAGS.
     #[must_use]
     #[expect(unsafe_code, reason = "changes RFLAGS.IF")]
     #[inline]
@@ -249,26 +265,40 @@ impl<'p> Host<'p> {
         let rflags: u64;
         // SAFETY: the stack is balanced; CLI is allowed at privilege level 0, which `CpuPin` promises.
         unsafe { asm!("pushfq", "pop {}", "cli", out(reg) rflags) };
-        InterruptsDisabled { were_enabled: Rflags::from(rflags).r#if(), _here: PhantomData }
+        InterruptsDisabled { rflags, _here: PhantomData }
     }
 }
 
-/// Disables interrupts. Dropping it makes RFLAGS.IF as it was: guards are dropped in the reverse order of their making.
+/// Disables interrupts. Dropping it makes RFLAGS as they were, but for the status flags: guards are dropped in the reverse order of
+/// their making.
 #[derive(Debug)]
 pub struct InterruptsDisabled {
-    were_enabled: bool,
+    rflags: u64,
     _here: PhantomData<*mut ()>,
 }
 
+/// Flags that code changes all the time, the bit that is always 1, and IF.
+const USUAL_FLAGS: u64 = 0xad7;
+
 impl Drop for InterruptsDisabled {
-    #[expect(unsafe_code, reason = "changes RFLAGS.IF")]
+    #[expect(unsafe_code, reason = "changes RFLAGS")]
     #[inline]
     fn drop(&mut self) {
-        if self.were_enabled {
+        if self.rflags & !USUAL_FLAGS != 0 {
+            restore_flags(self.rflags);
+        } else if Rflags::from(self.rflags).r#if() {
             // SAFETY: interrupts were enabled before the guard was made, on this processor (the guard is not `Send`).
             unsafe { asm!("sti") };
         }
     }
+}
+
+/// Sets RFLAGS, of which the host has AC, IOPL or the like set: a VM exit has cleared them.
+#[cold]
+#[expect(unsafe_code, reason = "changes RFLAGS")]
+fn restore_flags(rflags: u64) {
+    // SAFETY: the stack is balanced; the flags are those that the processor had when the guard was made, so that DF is 0.
+    unsafe { asm!("push {}", "popfq", in(reg) rflags) };
 }
 
 /// What SGDT stores and LGDT loads.

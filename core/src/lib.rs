@@ -90,7 +90,7 @@ pub use bits::{BitField, BitValue, Register};
 pub use bits::{plain, show_field, upper_case};
 pub use codes::Code;
 pub use complete::CompleteError;
-pub use config::{FpuPolicy, Intercepts, VcpuConfig};
+pub use config::{FpuPolicy, Intercepts, StatePolicy, VcpuConfig};
 pub use controls::{GuestControls, InterceptError, OwnedBits, PageFaultFilter, PauseLoop, X2APIC_MSRS};
 #[cfg(target_arch = "x86_64")]
 pub use debug::HostDebug;

@@ -350,6 +350,7 @@ pub trait Vcpu {
     /// # Errors
     ///
     /// As [`next_rip`](Self::next_rip); then nothing is changed.
+    #[inline]
     fn skip_instruction(&mut self) -> Result<(), SkipError> {
         let next = self.next_rip()?;
         complete::finish_at(self, next);

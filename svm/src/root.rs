@@ -166,8 +166,9 @@ impl<A: Frames> Processor<A> {
     }
 
     /// Stores the host's FS and GS base again if they have changed; the rest does not change (contract of `CpuPin`).
+    #[inline]
     pub(crate) fn update_host_state(&mut self, host: Host<'_>) {
-        if host.fs_base() != self.fs_base || host.gs_base() != self.gs_base {
+        if host.segment_bases(Cr4::from(host.cr4())) != (self.fs_base, self.gs_base) {
             self.save_host_state(host);
         }
     }

@@ -39,6 +39,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
                 return Ok(exit);
             }
             let exit = self.enter_once()?;
+            if !self.may_be_own(exit) {
+                return Ok(Exit { kind: self.kind(exit), reason: exit });
+            }
             if let Some(exit) = self.finish(exit) {
                 return Ok(exit);
             }
@@ -58,8 +61,16 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         result.map_err(|error| self.explain(error))
     }
 
-    /// What an exit is. `None` if it was the library's own, so that the guest goes on.
+    /// Whether [`finish`](Self::finish) may find that an exit is the library's own, or that there was none.
     #[inline]
+    fn may_be_own(&self, exit: SvmExit) -> bool {
+        matches!(exit.code, ExitCode::IRET | ExitCode::VINTR | ExitCode::EXCP_PF | ExitCode::NPF)
+            || exit.code == NO_EXIT.code
+            || self.guest.nmi.is_blocked()
+    }
+
+    /// What an exit is. `None` if it was the library's own, so that the guest goes on.
+    #[inline(never)]
     pub(crate) fn finish(&mut self, exit: SvmExit) -> Option<Exit<SvmExit>> {
         if exit == NO_EXIT {
             return Some(self.made_up(ExitKind::Kicked, exit.code));
@@ -154,9 +165,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         // `InterceptSet::of`, and its maps and nested tables live as long as `guest`. `update_host_state` has stored the host's
         // state. Interrupts are disabled by the caller's guard. `gprs` and `fpu` are exclusive borrows.
         unsafe {
-            switch::enter(&raw mut guest.gprs, guest.vmcb.hpa().get(), self.processor.host_state().get(), fpu);
+            switch::enter(&mut guest.gprs, guest.vmcb.hpa(), self.processor.host_state(), fpu);
         }
-        debug.restore(self.host);
+        debug.restore(self.host, self.host.dr6());
         self.processor.after_xsaves(self.host, osxsave);
     }
 
@@ -220,10 +231,16 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         }
     }
 
+    #[inline]
     fn kind(&self, exit: SvmExit) -> ExitKind {
         if let Some(kind) = exit::plain(exit.code) {
             return kind;
         }
+        self.kind_with_operands(exit)
+    }
+
+    #[inline(never)]
+    fn kind_with_operands(&self, exit: SvmExit) -> ExitKind {
         let context = ExitContext {
             gprs: &self.guest.gprs,
             is_protected: self.read(save::CR0).pe(),

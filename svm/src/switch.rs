@@ -1,16 +1,78 @@
 //! The world switch.
 #![expect(unsafe_code, reason = "assembly")]
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 
-use x86_virt_core::Gprs;
 use x86_virt_core::fpu::{self, FpuSwitch};
+use x86_virt_core::{Gprs, Hpa};
 
 /// Runs the guest until a #VMEXIT. RAX and RSP of the guest are in its VMCB, the other registers in `gprs`.
 ///
-/// - The global interrupt flag is 0 from the first change of the host's state to the last restoration: neither an NMI nor a
-///   machine check nor an SMI sees registers of the guest. While the guest runs the flag is 1, and these are taken or
+/// # Safety
+///
+/// - EFER.SVME is 1 and VM_HSAVE_PA is the address of an owned frame; the global interrupt flag is 1, RFLAGS.IF is 0, at
+///   privilege level 0.
+/// - `vmcb` is the physical address of a VMCB that intercepts what the host needs, whose permission maps and nested tables
+///   live on.
+/// - `host` is the physical address of a frame with what VMSAVE stored of the host, and the host still is so.
+/// - `fpu` fulfils the contract of [`fpu::enter`].
+#[inline]
+pub(crate) unsafe fn enter(gprs: &mut Gprs, vmcb: Hpa, host: Hpa, fpu: Option<&mut FpuSwitch>) {
+    if let Some(fpu) = fpu {
+        // SAFETY: the caller fulfils the conditions, and the references are valid. The registers that the function changes and the
+        // ABI keeps are named; RBX and RBP it keeps.
+        unsafe {
+            asm!(
+                "call {}",
+                sym run_with_fpu,
+                in("rdi") gprs, in("rsi") vmcb.get(), in("rdx") host.get(), in("rcx") fpu,
+                lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+                clobber_abi("sysv64"),
+            );
+        }
+    } else {
+        // SAFETY: as above.
+        unsafe {
+            asm!(
+                "call {}",
+                sym run,
+                in("rdi") gprs, in("rsi") vmcb.get(), in("rdx") host.get(),
+                lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+                clobber_abi("sysv64"),
+            );
+        }
+    }
+}
+
+/// [`run`] with the FPU state of the guest, by the `FpuSwitch` in RCX. Interrupts are disabled, and handlers of NMIs and machine checks
+/// neither use nor change that state (`CpuPin`).
+#[unsafe(naked)]
+unsafe extern "sysv64" fn run_with_fpu() {
+    naked_asm!(
+        "push rcx",
+        "push rsi",
+        "push rdx",
+        "push rdi",
+        "mov rdi, rcx",
+        "call {enter}",
+        "pop rdi",
+        "pop rdx",
+        "pop rsi",
+        "call {run}",
+        "pop rdi",
+        "jmp {leave}",
+        enter = sym fpu::enter,
+        leave = sym fpu::leave,
+        run = sym run,
+    )
+}
+
+/// The world switch, with the address of the registers in RDI, that of the VMCB in RSI and that of the host's state in RDX. The caller
+/// has the compiler keep R12 to R15.
+///
+/// - The global interrupt flag is 0 from the first change of the host's state to the last restoration, but for the FPU's: neither an
+///   NMI nor a machine check nor an SMI sees registers of the guest. While the guest runs the flag is 1, and these are taken or
 ///   intercepted as the VMCB says. STGI at the end takes what is pending.
 /// - RFLAGS.IF is 1 at VMRUN and no STI is right before it, whose shadow would reach into the guest. With V_INTR_MASKING it
 ///   is this IF that lets interrupts of the host end the run. It is 0 again before the global flag is 1, so that they wait
@@ -21,35 +83,17 @@ use x86_virt_core::fpu::{self, FpuSwitch};
 ///
 /// AMD APM vol. 2, section 15.5, "VMRUN Instruction", section 15.6, "#VMEXIT", section 15.17, "Global Interrupt Flag, STGI
 /// and CLGI Instructions", and section 15.21.1, "Physical (INTR) Interrupt Masking in EFLAGS".
-///
-/// # Safety
-///
-/// - EFER.SVME is 1 and VM_HSAVE_PA is the address of an owned frame; the global interrupt flag is 1, RFLAGS.IF is 0, at
-///   privilege level 0.
-/// - `vmcb` is the physical address of a VMCB that intercepts what the host needs, whose permission maps and nested tables
-///   live on.
-/// - `host` is the physical address of a frame with what VMSAVE stored of the host, and the host still is so.
-/// - `gprs` and `fpu` are valid, and `fpu` fulfils the contract of [`fpu::enter`].
 #[unsafe(naked)]
-pub(crate) unsafe extern "sysv64" fn enter(gprs: *mut Gprs, vmcb: u64, host: u64, fpu: *mut FpuSwitch) {
+unsafe extern "sysv64" fn run() {
     naked_asm!(
         "push rbp",
         "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
         "push rdi",
         "push rdx",
-        "push rcx",
         "clgi",
         "sti",
-        "mov rbx, rsi",
-        "mov rdi, rcx",
-        "call {fpu_enter}",
-        "mov rax, rbx",
+        "mov rax, rsi",
         "vmload rax",
-        "mov rdi, [rsp + 16]",
         "mov rcx, [rdi + {rcx}]",
         "mov rdx, [rdi + {rdx}]",
         "mov rbx, [rdi + {rbx}]",
@@ -67,7 +111,7 @@ pub(crate) unsafe extern "sysv64" fn enter(gprs: *mut Gprs, vmcb: u64, host: u64
         "vmrun rax",
         "cli",
         "vmsave rax",
-        "mov rax, [rsp + 16]",
+        "mov rax, [rsp + 8]",
         "mov [rax + {rcx}], rcx",
         "mov [rax + {rdx}], rdx",
         "mov [rax + {rbx}], rbx",
@@ -82,21 +126,13 @@ pub(crate) unsafe extern "sysv64" fn enter(gprs: *mut Gprs, vmcb: u64, host: u64
         "mov [rax + {r13}], r13",
         "mov [rax + {r14}], r14",
         "mov [rax + {r15}], r15",
-        "mov rax, [rsp + 8]",
+        "pop rax",
         "vmload rax",
-        "mov rdi, [rsp]",
-        "call {fpu_leave}",
         "stgi",
-        "add rsp, 24",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
+        "pop rdi",
         "pop rbx",
         "pop rbp",
         "ret",
-        fpu_enter = sym fpu::enter,
-        fpu_leave = sym fpu::leave,
         rcx = const offset_of!(Gprs, rcx),
         rdx = const offset_of!(Gprs, rdx),
         rbx = const offset_of!(Gprs, rbx),

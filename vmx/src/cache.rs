@@ -2,60 +2,119 @@
 
 use core::cell::Cell;
 
-use x86_virt_core::Rflags;
-
 use crate::access::VmcsWrite;
 use crate::field;
+
+/// A register that is cached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cached {
+    Rip,
+    Rsp,
+    Rflags,
+}
+
+impl Cached {
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Rip => 1,
+            Self::Rsp => 2,
+            Self::Rflags => 4,
+        }
+    }
+}
 
 /// RIP, RSP and RFLAGS: read on first use after an exit, written before an entry if they changed.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    pub(crate) rip: Slot<u64>,
-    pub(crate) rsp: Slot<u64>,
-    pub(crate) rflags: Slot<Rflags>,
-}
-
-/// A register that is read on first use and written if it changed.
-#[derive(Debug, Default)]
-pub(crate) struct Slot<T: Copy> {
-    value: Cell<Option<T>>,
-    dirty: bool,
-}
-
-impl<T: Copy> Slot<T> {
-    pub(crate) fn get(&self, read: impl FnOnce() -> T) -> T {
-        self.value.get().unwrap_or_else(|| {
-            let value = read();
-            self.value.set(Some(value));
-            value
-        })
-    }
-
-    pub(crate) fn set(&mut self, value: T) {
-        self.value.set(Some(value));
-        self.dirty = true;
-    }
-
-    /// The value, if it must be written.
-    fn take_dirty(&mut self) -> Option<T> {
-        core::mem::take(&mut self.dirty).then(|| self.value.get()).flatten()
-    }
+    rip: Cell<u64>,
+    rsp: Cell<u64>,
+    rflags: Cell<u64>,
+    /// Those whose values above count.
+    known: Cell<u8>,
+    /// Those that the VMCS does not have yet.
+    dirty: u8,
 }
 
 impl Cache {
-    pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+    const fn slot(&self, register: Cached) -> &Cell<u64> {
+        match register {
+            Cached::Rip => &self.rip,
+            Cached::Rsp => &self.rsp,
+            Cached::Rflags => &self.rflags,
+        }
     }
 
+    #[inline]
+    pub(crate) fn get(&self, register: Cached, read: impl FnOnce() -> u64) -> u64 {
+        if self.known.get() & register.bit() == 0 {
+            self.slot(register).set(read());
+            self.known.set(self.known.get() | register.bit());
+        }
+        self.slot(register).get()
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, register: Cached, value: u64) {
+        self.slot(register).set(value);
+        self.known.set(self.known.get() | register.bit());
+        self.dirty |= register.bit();
+    }
+
+    /// The guest has run.
+    #[inline]
+    pub(crate) fn forget(&mut self) {
+        self.known.set(0);
+    }
+
+    #[inline]
     pub(crate) fn write_back(&mut self, vmcs: &mut impl VmcsWrite) {
-        if let Some(rip) = self.rip.take_dirty() {
-            vmcs.put(field::GUEST_RIP, rip);
+        let dirty = core::mem::take(&mut self.dirty);
+        if dirty & Cached::Rip.bit() != 0 {
+            vmcs.put(field::GUEST_RIP, self.rip.get());
         }
-        if let Some(rsp) = self.rsp.take_dirty() {
-            vmcs.put(field::GUEST_RSP, rsp);
+        if dirty & !Cached::Rip.bit() != 0 {
+            self.write_others(vmcs, dirty);
         }
-        if let Some(rflags) = self.rflags.take_dirty() {
-            vmcs.put(field::GUEST_RFLAGS, rflags);
+    }
+
+    #[inline(never)]
+    fn write_others(&self, vmcs: &mut impl VmcsWrite, dirty: u8) {
+        if dirty & Cached::Rsp.bit() != 0 {
+            vmcs.put(field::GUEST_RSP, self.rsp.get());
         }
+        if dirty & Cached::Rflags.bit() != 0 {
+            vmcs.put(field::GUEST_RFLAGS, self.rflags.get().into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cache, Cached};
+    use crate::access::{VmcsRead as _, VmcsWrite as _};
+    use crate::field;
+    use crate::testing::{CountingVmcs, FakeVmcs};
+
+    #[test]
+    fn what_is_not_asked_is_not_read_and_what_is_not_changed_not_written() {
+        let mut vmcs = CountingVmcs::new(FakeVmcs::new());
+        vmcs.put(field::GUEST_RIP, 0x7c00);
+        let mut cache = Cache::default();
+        for _ in 0..2 {
+            assert_eq!(cache.get(Cached::Rip, || vmcs.get(field::GUEST_RIP)), 0x7c00);
+        }
+        assert_eq!(vmcs.reads(), 1, "read once");
+        cache.write_back(&mut vmcs);
+        assert_eq!(vmcs.writes(), 1, "the one above");
+        cache.set(Cached::Rip, 0x7c02);
+        cache.set(Cached::Rflags, 2);
+        assert_eq!(cache.get(Cached::Rip, || unreachable!("it is known")), 0x7c02);
+        for _ in 0..2 {
+            cache.write_back(&mut vmcs);
+            assert_eq!((vmcs.reads(), vmcs.writes()), (1, 3), "each once");
+        }
+        assert_eq!((vmcs.get(field::GUEST_RIP), vmcs.get(field::GUEST_RFLAGS).into_bits()), (0x7c02, 2));
+        cache.forget();
+        assert_eq!(cache.get(Cached::Rip, || 0x7c04), 0x7c04);
     }
 }

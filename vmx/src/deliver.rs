@@ -141,11 +141,11 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
         self.kick = Some(AttachedKick::new(kick, processor));
     }
 
-    /// The exit in place of an entry.
+    /// There was no entry.
     #[cold]
-    pub(crate) const fn kicked(&mut self) -> Exit<ExitReason> {
+    pub(crate) const fn kicked(&mut self) -> ExitReason {
         self.parts.reason = NO_EXIT;
-        Exit { kind: ExitKind::Kicked, reason: NO_EXIT }
+        NO_EXIT
     }
 
     /// The exit of a triple fault that the engine has made of two events.

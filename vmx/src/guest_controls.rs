@@ -3,7 +3,7 @@
 
 use x86_virt_core::{
     Cr0, Cr4, Frames, GuestControls, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits, PageFaultFilter,
-    PauseLoop, PortBitmap as _, VcpuConfig,
+    PauseLoop, PortBitmap as _, StatePolicy, VcpuConfig,
 };
 
 use crate::access::VmcsWrite;
@@ -23,6 +23,7 @@ pub(crate) struct Chosen {
     pause_loop: Option<PauseLoop>,
     /// The bits of the guest/host masks that are 0.
     pub(crate) owned: OwnedBits,
+    pub(crate) state: StatePolicy,
 }
 
 impl Chosen {
@@ -33,6 +34,7 @@ impl Chosen {
             page_faults: PageFaultFilter::ALL,
             pause_loop: None,
             owned: OwnedBits { cr0: Cr0::new().with_ts(true), cr4: Cr4::new() },
+            state: config.state(),
         }
     }
 }

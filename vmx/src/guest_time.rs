@@ -95,7 +95,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     }
 
     /// One entry that ends in time.
-    fn enter_until(&mut self, deadline: u64, timer: &impl HostTimer) -> Result<Exit<ExitReason>, EntryError> {
+    fn enter_until(&mut self, deadline: u64, timer: &impl HostTimer) -> Result<ExitReason, EntryError> {
         let clock = self.tsc_clock();
         let _interrupts_disabled = self.host.disable_interrupts();
         let now = self.host.tsc();
@@ -153,7 +153,8 @@ impl<A: Frames> GuestTime for VmxVcpu<'_, '_, '_, A> {
             return Ok(self.shut_down());
         }
         loop {
-            let mut exit = self.enter_until(deadline, timer)?;
+            let reason = self.enter_until(deadline, timer)?;
+            let mut exit = self.exit(reason);
             let is_timer = match exit.reason.basic() {
                 BasicExitReason::PREEMPTION_TIMER_EXPIRED => true,
                 BasicExitReason::EXTERNAL_INTERRUPT => self.parts.time.timer.is_none(),

@@ -30,12 +30,15 @@ pub(crate) struct HostState {
     idtr: DescriptorTable,
     debugctl: u64,
     segments: Option<Segments>,
+    /// A VM exit leaves all of these as they are.
+    is_kept: bool,
 }
 
 impl HostState {
     /// Takes the state of the processor that the VMCS is current on, and writes it to the VMCS.
     pub(crate) fn load<A: Frames>(host: Host<'_>, vmcs: &mut CurrentVmcs<'_, A>) -> Self {
-        let state = Self {
+        let mut state = Self {
+            is_kept: false,
             cr0: host.cr0(),
             cr3: host.cr3(),
             cr4: host.cr4(),
@@ -47,6 +50,8 @@ impl HostState {
             debugctl: unsafe { host.msr(msr::IA32_DEBUGCTL) },
             segments: Segments::to_restore(),
         };
+        let has_limits = state.gdtr.limit == TABLE_LIMIT_AFTER_EXIT && state.idtr.limit == TABLE_LIMIT_AFTER_EXIT;
+        state.is_kept = has_limits && state.debugctl == 0 && state.segments.is_none();
         // SAFETY: every value below is the one that the host has now, and keeps until `sync` sees that it changed or, for
         // those that `CpuPin` names, while the virtual processor is loaded. HOST_RIP is the exit half of the world switch.
         let mut put = |field, value| unsafe { vmcs.put_sensitive(field, value) };
@@ -80,16 +85,23 @@ impl HostState {
     }
 
     /// Writes to the VMCS what the host changed since it was written.
+    #[inline]
     pub(crate) fn sync<A: Frames>(&mut self, host: Host<'_>, vmcs: &mut CurrentVmcs<'_, A>) {
+        let cr4 = host.cr4();
         sync(vmcs, field::HOST_CR0, &mut self.cr0, host.cr0());
         sync(vmcs, field::HOST_CR3, &mut self.cr3, host.cr3());
-        sync(vmcs, field::HOST_CR4, &mut self.cr4, host.cr4());
-        sync(vmcs, field::HOST_FS_BASE, &mut self.fs_base, host.fs_base());
-        sync(vmcs, field::HOST_GS_BASE, &mut self.gs_base, host.gs_base());
+        sync(vmcs, field::HOST_CR4, &mut self.cr4, cr4);
+        let (fs_base, gs_base) = host.segment_bases(Cr4::from(cr4));
+        sync(vmcs, field::HOST_FS_BASE, &mut self.fs_base, fs_base);
+        sync(vmcs, field::HOST_GS_BASE, &mut self.gs_base, gs_base);
     }
 
     /// Makes what a VM exit changed as it was.
+    #[inline]
     pub(crate) fn restore(&self, host: Host<'_>) {
+        if self.is_kept {
+            return;
+        }
         if self.gdtr.limit != TABLE_LIMIT_AFTER_EXIT {
             // SAFETY: the table that the host had when the VMCS was loaded, which it keeps (`CpuPin`).
             unsafe { host.set_gdtr(self.gdtr) };
@@ -109,6 +121,7 @@ impl HostState {
 }
 
 /// Writes the value that the host has now if it is not the one that was written before.
+#[inline(always)]
 fn sync<T: FieldValue, A: Frames>(
     vmcs: &mut CurrentVmcs<'_, A>,
     field: Field<T, Sensitive>,

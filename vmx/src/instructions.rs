@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     #[inline]
-    const fn new(carry: u8, zero: u8) -> Self {
+    pub(crate) const fn new(carry: u8, zero: u8) -> Self {
         match (carry, zero) {
             (0, 0) => Self::Succeed,
             (0, _) => Self::FailValid,
@@ -113,29 +113,50 @@ pub(crate) unsafe fn vmptrst() -> Hpa {
     Hpa::new(address)
 }
 
-/// VMREAD of the field with the encoding `field`.
+/// VMREAD of the field with the encoding `field`. `None` if it failed.
 ///
 /// # Safety
 ///
 /// The processor is in VMX root operation.
 #[inline]
-pub(crate) unsafe fn vmread(field: u32) -> (Outcome, u64) {
+pub(crate) unsafe fn vmread(field: u32) -> Option<u64> {
     let value;
-    let (carry, zero): (u8, u8);
+    let has_failed: u8;
     // SAFETY: the caller fulfils the condition above.
     unsafe {
         asm!(
             "vmread {value}, {field}",
-            "setc {carry}",
-            "setz {zero}",
+            "setbe {has_failed}",
             field = in(reg) u64::from(field),
             value = lateout(reg) value,
+            has_failed = lateout(reg_byte) has_failed,
+            options(nostack, nomem),
+        );
+    }
+    (has_failed == 0).then_some(value)
+}
+
+/// How VMREAD of a field that has failed fails.
+///
+/// # Safety
+///
+/// The processor is in VMX root operation.
+#[cold]
+pub(crate) unsafe fn vmread_failure(field: u32) -> Outcome {
+    let (carry, zero): (u8, u8);
+    // SAFETY: the caller fulfils the condition above.
+    unsafe {
+        asm!(
+            "vmread {field}, {field}",
+            "setc {carry}",
+            "setz {zero}",
+            field = inout(reg) u64::from(field) => _,
             carry = lateout(reg_byte) carry,
             zero = lateout(reg_byte) zero,
             options(nostack, nomem),
         );
     }
-    (Outcome::new(carry, zero), value)
+    Outcome::new(carry, zero)
 }
 
 /// VMWRITE of `value` to the field with the encoding `field`.
@@ -146,21 +167,21 @@ pub(crate) unsafe fn vmread(field: u32) -> (Outcome, u64) {
 /// - The value is right for the field: see [`Access::Sensitive`](crate::field::Access::Sensitive).
 #[inline]
 pub(crate) unsafe fn vmwrite(field: u32, value: u64) -> Outcome {
-    let (carry, zero): (u8, u8);
+    let (has_failed, carry): (u8, u8);
     // SAFETY: the caller fulfils the conditions above.
     unsafe {
         asm!(
             "vmwrite {field}, {value}",
+            "setbe {has_failed}",
             "setc {carry}",
-            "setz {zero}",
             field = in(reg) u64::from(field),
             value = in(reg) value,
+            has_failed = lateout(reg_byte) has_failed,
             carry = lateout(reg_byte) carry,
-            zero = lateout(reg_byte) zero,
             options(nostack),
         );
     }
-    Outcome::new(carry, zero)
+    if has_failed == 0 { Outcome::Succeed } else { Outcome::new(carry, 1) }
 }
 
 /// INVEPT: invalidates translations that were made through extended page tables.

@@ -12,28 +12,43 @@ const MSRS: [SwitchedMsr; 5] =
 pub(crate) struct Msrs {
     host: [u64; 5],
     guest: [u64; 5],
+    /// Those whose values above differ.
+    differing: Set,
     /// Those that the guest may access without an exit.
     passed: Set,
 }
 
-/// Some of the MSRs.
+/// Some of the MSRs: bit N is the one at index N.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Set([bool; 5]);
+pub(crate) struct Set(u8);
 
 impl Set {
-    const NONE: Self = Self([false; 5]);
-    const ALL: Self = Self([true; 5]);
+    pub(crate) const NONE: Self = Self(0);
+    const ALL: Self = Self(0b1_1111);
+    /// SWAPGS changes it without an exit.
+    const KERNEL_GS_BASE: Self = Self(0b1_0000);
 
-    fn insert(&mut self, msr: SwitchedMsr) {
-        for (is_in, held) in self.0.iter_mut().zip(MSRS) {
-            *is_in |= held == msr;
-        }
+    fn of(msr: SwitchedMsr) -> Self {
+        Self((0..).zip(MSRS).filter(|(_, held)| *held == msr).fold(0, |set, (index, _)| set | 1 << index))
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The index of each, and which it is.
+    fn each(self) -> impl Iterator<Item = (usize, SwitchedMsr)> {
+        MSRS.into_iter().enumerate().filter(move |(index, _)| self.0 & 1 << index != 0)
     }
 }
 
 impl Msrs {
     pub(crate) const fn new() -> Self {
-        Self { host: [0; 5], guest: [0; 5], passed: Set::NONE }
+        Self { host: [0; 5], guest: [0; 5], differing: Set::NONE, passed: Set::NONE }
     }
 
     /// Takes the host's values, which stay as they are while the virtual processor is loaded (`CpuPin`).
@@ -42,6 +57,12 @@ impl Msrs {
             // SAFETY: every processor with 64-bit mode has these MSRs.
             *value = unsafe { host.msr(msr.number()) };
         }
+        self.compare();
+    }
+
+    fn compare(&mut self) {
+        let pairs = (0..).zip(self.guest.iter().zip(&self.host));
+        self.differing = Set(pairs.fold(0, |set, (index, (guest, own))| set | u8::from(guest != own) << index));
     }
 
     pub(crate) fn guest(&self, msr: SwitchedMsr) -> Option<u64> {
@@ -52,11 +73,12 @@ impl Msrs {
         if let Some((_, slot)) = MSRS.iter().zip(&mut self.guest).find(|(held, _)| **held == msr) {
             *slot = value;
         }
+        self.compare();
     }
 
     /// Takes note that the guest may access `msr` without an exit.
     pub(crate) fn pass(&mut self, msr: SwitchedMsr) {
-        self.passed.insert(msr);
+        self.passed = self.passed.or(Set::of(msr));
     }
 
     /// Takes note that the guest may use all of them at any time.
@@ -67,45 +89,123 @@ impl Msrs {
     /// The MSRs that the guest can use. EFER.LMA: 64-bit code has SWAPGS, which exchanges KERNEL_GS_BASE. EFER.SCE: SYSCALL
     /// and SYSRET use the others.
     pub(crate) fn usable(&self, efer: Efer) -> Set {
-        let mut usable = self.passed;
-        for msr in MSRS {
-            if if msr == SwitchedMsr::KernelGsBase { efer.lma() } else { efer.sce() } {
-                usable.insert(msr);
-            }
-        }
-        usable
+        let kernel_gs_base = if efer.lma() { Set::KERNEL_GS_BASE } else { Set::NONE };
+        let others = if efer.sce() { Set(Set::ALL.0 & !Set::KERNEL_GS_BASE.0) } else { Set::NONE };
+        self.passed.or(kernel_gs_base).or(others)
     }
 
     /// Writes the guest's values of `usable` where they differ from the host's.
     #[inline]
     pub(crate) fn enter(&self, host: Host<'_>, usable: Set) {
-        let values = self.guest.iter().zip(self.host).zip(MSRS);
-        for (((guest, own), msr), is_usable) in values.zip(usable.0) {
-            if is_usable && *guest != own {
-                // SAFETY: a processor with 64-bit mode has the MSR; `Vcpu::set_msr` and the guest's own WRMSR let only
-                // values through that it takes. The host's value comes back in `leave`, before its code can use it.
-                unsafe { host.set_msr(msr.number(), *guest) };
-            }
+        let different = usable.and(self.differing);
+        if different != Set::NONE {
+            // `Vcpu::set_msr` and the guest's own WRMSR let only values through that the processor takes.
+            write(host, different, &self.guest);
         }
     }
 
     /// Takes the guest's values of `usable` where it can have changed them, and writes the host's.
     #[inline]
     pub(crate) fn leave(&mut self, host: Host<'_>, usable: Set) {
-        let values = self.guest.iter_mut().zip(self.host).zip(MSRS).zip(self.passed.0);
-        for ((((guest, own), msr), passed), is_usable) in values.zip(usable.0) {
-            if !is_usable {
-                continue;
-            }
-            if passed || msr == SwitchedMsr::KernelGsBase {
+        let changeable = usable.and(self.passed.or(Set::KERNEL_GS_BASE));
+        if changeable == Set::KERNEL_GS_BASE {
+            // The usual case: a 64-bit guest.
+            let [.., own] = self.host;
+            let [.., guest] = &mut self.guest;
+            // SAFETY: every processor with 64-bit mode has the MSR.
+            *guest = unsafe { host.msr(SwitchedMsr::KernelGsBase.number()) };
+            let is_other = u8::from(*guest != own) << 4;
+            self.differing = Set(self.differing.0 & !Set::KERNEL_GS_BASE.0 | is_other);
+        } else if changeable != Set::NONE {
+            self.read(host, changeable);
+        }
+        let different = usable.and(self.differing);
+        if different != Set::NONE {
+            write(host, different, &self.host);
+        }
+    }
+
+    #[inline(never)]
+    fn read(&mut self, host: Host<'_>, set: Set) {
+        for (index, msr) in set.each() {
+            if let Some(guest) = self.guest.get_mut(index) {
                 // SAFETY: every processor with 64-bit mode has the MSR.
                 *guest = unsafe { host.msr(msr.number()) };
             }
-            if *guest != own {
-                // SAFETY: the host's own value.
-                unsafe { host.set_msr(msr.number(), own) };
-            }
         }
+        self.compare();
+    }
+}
+
+/// Writes these `values`: those of the guest before an entry, or those of the host, before its code can use them.
+#[inline]
+fn write(host: Host<'_>, set: Set, values: &[u64; 5]) {
+    if set == Set::KERNEL_GS_BASE {
+        // The usual case: a 64-bit guest.
+        let [.., value] = *values;
+        // SAFETY: a processor with 64-bit mode has the MSR; the value is the host's own, or one that the MSR takes.
+        unsafe { host.set_msr(SwitchedMsr::KernelGsBase.number(), value) };
+    } else {
+        write_each(host, set, values);
+    }
+}
+
+#[inline(never)]
+fn write_each(host: Host<'_>, set: Set, values: &[u64; 5]) {
+    for (index, msr) in set.each() {
+        if let Some(value) = values.get(index) {
+            // SAFETY: a processor with 64-bit mode has the MSR; the value is the host's own, or one that the MSR takes.
+            unsafe { host.set_msr(msr.number(), *value) };
+        }
+    }
+}
+
+/// The guest's values that stay in the registers between runs. When it is dropped, the host's come back.
+#[derive(Debug)]
+pub(crate) struct ResidentMsrs<'p> {
+    host: Host<'p>,
+    own: [u64; 5],
+    loaded: Set,
+}
+
+impl<'p> ResidentMsrs<'p> {
+    /// None yet; the values that come back are those that `msrs` has of the host.
+    pub(crate) const fn new(host: Host<'p>, msrs: &Msrs) -> Self {
+        Self { host, own: msrs.host, loaded: Set::NONE }
+    }
+
+    /// Sees to it that those of `usable` are loaded.
+    #[inline]
+    pub(crate) fn load(&mut self, msrs: &mut Msrs, usable: Set) {
+        if self.loaded != usable {
+            self.change(msrs, usable);
+        }
+    }
+
+    #[cold]
+    fn change(&mut self, msrs: &mut Msrs, usable: Set) {
+        self.unload(msrs);
+        msrs.enter(self.host, usable);
+        self.loaded = usable;
+    }
+
+    /// Takes the guest's values, and brings the host's back.
+    pub(crate) fn unload(&mut self, msrs: &mut Msrs) {
+        let loaded = core::mem::replace(&mut self.loaded, Set::NONE);
+        msrs.leave(self.host, loaded);
+    }
+
+    /// The guest's value of `msr`, if it is loaded.
+    pub(crate) fn value(&self, msr: SwitchedMsr) -> Option<u64> {
+        let is_loaded = self.loaded.and(Set::of(msr)) != Set::NONE;
+        // SAFETY: every processor with 64-bit mode has the MSRs that can be loaded.
+        is_loaded.then(|| unsafe { self.host.msr(msr.number()) })
+    }
+}
+
+impl Drop for ResidentMsrs<'_> {
+    fn drop(&mut self) {
+        write(self.host, self.loaded, &self.own);
     }
 }
 
@@ -119,21 +219,24 @@ mod tests {
     fn only_what_the_guest_can_use_is_switched() {
         let mut msrs = Msrs::new();
         assert_eq!(msrs.usable(Efer::new()), Set::NONE);
-        let kernel_gs_base = Set([false, false, false, false, true]);
-        assert_eq!(msrs.usable(Efer::new().with_lma(true)), kernel_gs_base);
+        assert_eq!(msrs.usable(Efer::new().with_lma(true)), Set::of(SwitchedMsr::KernelGsBase));
         assert_eq!(msrs.usable(Efer::new().with_lma(true).with_sce(true)), Set::ALL);
         msrs.pass(SwitchedMsr::Lstar);
-        assert_eq!(msrs.usable(Efer::new()), Set([false, true, false, false, false]));
+        assert_eq!(msrs.usable(Efer::new()), Set(0b10));
         msrs.pass_all();
         assert_eq!(msrs.usable(Efer::new()), Set::ALL);
+        assert_eq!(Set::of(SwitchedMsr::Pat), Set::NONE, "a VMCS field holds it");
     }
 
     #[test]
-    fn values_are_kept_by_msr() {
+    fn values_are_kept_by_msr_and_compared() {
         let mut msrs = Msrs::new();
         msrs.set_guest(SwitchedMsr::Lstar, 7);
         assert_eq!(msrs.guest(SwitchedMsr::Lstar), Some(7));
         assert_eq!(msrs.guest(SwitchedMsr::Star), Some(0));
         assert_eq!(msrs.guest(SwitchedMsr::Pat), None, "a VMCS field holds it");
+        assert_eq!(msrs.differing, Set::of(SwitchedMsr::Lstar));
+        msrs.set_guest(SwitchedMsr::Lstar, 0);
+        assert_eq!(msrs.differing, Set::NONE);
     }
 }

@@ -86,7 +86,11 @@ impl<'s, 'm, A: Frames> VmxVcpu<'_, 's, 'm, A> {
             .filter(|space| space.dirty_log_method() == Some(LogMethod::PageModificationLog))
     }
 
-    fn is_log_wanted(&self) -> bool {
+    #[inline]
+    pub(crate) fn is_log_wanted(&self) -> bool {
+        if self.parts.eptp_spaces.is_none() {
+            return self.parts.space.dirty_log_method() == Some(LogMethod::PageModificationLog);
+        }
         self.logged_spaces().next().is_some()
     }
 

@@ -110,8 +110,9 @@ impl<A: Frames> CurrentVmcs<'_, A> {
     }
 
     /// The first access to a field that failed since this was last asked.
+    #[inline]
     pub(crate) fn take_fault(&self) -> Option<FieldError> {
-        self.fault.take()
+        if self.fault.get().is_none() { None } else { self.fault.take() }
     }
 }
 
@@ -136,8 +137,11 @@ impl<A: Frames> VmcsRead for CurrentVmcs<'_, A> {
     #[inline]
     fn read_raw(&self, field: Encoding) -> Result<u64, VmFail> {
         // SAFETY: the processor is in VMX root operation while this lives.
-        let (outcome, value) = unsafe { instructions::vmread(field.get()) };
-        check(outcome).map(|()| value)
+        match unsafe { instructions::vmread(field.get()) } {
+            Some(value) => Ok(value),
+            // SAFETY: as above.
+            None => Err(check(unsafe { instructions::vmread_failure(field.get()) }).err().unwrap_or(VmFail::Invalid)),
+        }
     }
 
     #[cold]
@@ -170,8 +174,8 @@ pub(crate) fn check(outcome: Outcome) -> Result<(), VmFail> {
 #[cold]
 pub(crate) fn last_error() -> crate::InstructionError {
     // SAFETY: only called after a VMX instruction failed with VMfailValid, which it does in VMX root operation only.
-    let (_, number) = unsafe { instructions::vmread(field::VM_INSTRUCTION_ERROR.encoding().get()) };
-    crate::field::FieldValue::from_raw(number)
+    let number = unsafe { instructions::vmread(field::VM_INSTRUCTION_ERROR.encoding().get()) };
+    crate::field::FieldValue::from_raw(number.unwrap_or(0))
 }
 
 /// An allocator of no frames, to state what is `Send`.

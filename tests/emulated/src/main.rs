@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod bench;
+mod boundaries;
 mod check_svm;
 mod check_vmx;
 mod code;
@@ -92,6 +93,12 @@ const UNSUPPORTED: &[Test] = tests! {
 const TESTS: &[Test] = tests! {
     world_switch {
         registers_survive: On::Every,
+        registers_survive_with_resident_state: On::Every,
+    }
+    boundaries {
+        interrupts_disabled: On::Alone,
+        interrupts_enabled: On::Alone,
+        resident_state: On::Alone,
     }
     debug {
         breakpoint_is_the_guests_own: On::Every,

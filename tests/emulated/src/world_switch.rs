@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use x86_virt::{ControlRegister, Cr4, ExitKind, MsrAccess, SwitchedMsr, Vcpu, VcpuConfig};
+use x86_virt::{ControlRegister, Cr4, ExitKind, MsrAccess, StatePolicy, SwitchedMsr, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
 use crate::code;
@@ -28,20 +28,43 @@ const DF: u64 = 1 << 10;
 
 /// The host's registers are the same after 10,000 exits of a guest that changes all of its own, and so are the guest's.
 pub(crate) fn registers_survive(bench: &Bench) -> Outcome {
+    survive(bench, &VcpuConfig::new())
+}
+
+/// The same with MSRs of the guest that stay loaded: the host's are back when the virtual processor is gone.
+#[expect(unsafe_code, reason = "promises not to use the MSRs")]
+pub(crate) fn registers_survive_with_resident_state(bench: &Bench) -> Outcome {
+    // SAFETY: the tests use no SWAPGS and no SYSCALL, and `Guest` is dropped.
+    let config = unsafe { VcpuConfig::new().with_resident_state() };
+    survive(bench, &config)
+}
+
+/// What stays loaded with resident state.
+const RESIDENT: [&str; 5] = ["STAR", "LSTAR", "CSTAR", "SFMASK", "KERNEL_GS_BASE"];
+
+/// What the host has in its registers while a guest of this configuration is loaded: what is the guest's is left out.
+pub(crate) fn own_registers(config: &VcpuConfig) -> Vec<(&'static str, u64)> {
+    let is_resident = config.state() == StatePolicy::Resident;
+    let registers = capture().into_iter();
+    registers.filter(|(name, _)| !is_resident || !RESIDENT.contains(name)).collect()
+}
+
+fn survive(bench: &Bench, config: &VcpuConfig) -> Outcome {
     let marked = Marked::new();
-    let outcome = bench.with_guest(Mode::Long, code::world_switch(), &VcpuConfig::new(), |guest| {
+    let before = capture();
+    let outcome = bench.with_guest(Mode::Long, code::world_switch(), config, |guest| {
         prepare(guest)?;
         guest.vcpu.set_breakpoints(GUEST_BREAKPOINTS)?;
-        let expected = capture();
+        let expected = own_registers(config);
         let exits = exits();
         for round in 0..10 {
             let values = [kept(2 * round), kept(2 * round + 1)];
             for exit in 0..exits / 20 {
                 for (number, before) in (2 * exit..).zip(&values) {
-                    switch(guest, before, number)?;
+                    let _kind = switch(guest, before, number)?;
                 }
             }
-            let changed = differences(&expected, &capture());
+            let changed = differences(&expected, &own_registers(config));
             ensure!(changed.is_empty(), "after {} exits, the host has {changed}", (round + 1) * exits / 10);
         }
         for (msr, value) in own_msrs() {
@@ -53,8 +76,11 @@ pub(crate) fn registers_survive(bench: &Bench) -> Outcome {
         ensure_eq!(guest.vcpu.idtr().base, 0x4567_89ab_cdef, "IDTR base of the guest");
         Ok(())
     });
+    let changed = differences(&before, &capture());
     drop(marked);
-    outcome
+    outcome?;
+    ensure!(changed.is_empty(), "after the guest is gone, the host has {changed}");
+    Ok(())
 }
 
 /// The registers whose values differ.
@@ -104,7 +130,7 @@ pub(crate) fn prepare(guest: &mut Guest<'_, '_>) -> Outcome {
 }
 
 /// One exit of the guest, with `before` in the registers that the call must leave.
-fn switch(guest: &mut Guest<'_, '_>, before: &Kept, number: u64) -> Outcome {
+pub(crate) fn switch(guest: &mut Guest<'_, '_>, before: &Kept, number: u64) -> Outcome<ExitKind> {
     // A breakpoint makes the library exchange DR0 to DR3 too.
     guest.vcpu.set_dr7(0x400 | number & 1);
     let mut result = None;
@@ -117,7 +143,8 @@ fn switch(guest: &mut Guest<'_, '_>, before: &Kept, number: u64) -> Outcome {
     ensure_eq!(after.mxcsr & !0x3f, before.mxcsr, "MXCSR of the host");
     // Where there is no YMM, the upper halves of `after` are those of `before`.
     ensure!(after.vectors == before.vectors, "XMM8 to XMM15 or YMM8 to YMM15 of the host: {:x?}", after.vectors);
-    match exit?.kind {
+    let kind = exit?.kind;
+    match kind {
         ExitKind::Cpuid => guest.vcpu.skip_instruction()?,
         ExitKind::HostInterrupt | ExitKind::HostNmi => {}
         ExitKind::Io(_) => {
@@ -126,11 +153,11 @@ fn switch(guest: &mut Guest<'_, '_>, before: &Kept, number: u64) -> Outcome {
         }
         kind => fail!("{kind:x?} at {:#x}", guest.vcpu.rip()),
     }
-    Ok(())
+    Ok(kind)
 }
 
 /// What the host has in its registers at the exit with this number. Every other time, interrupts are enabled.
-fn kept(number: u64) -> Kept {
+pub(crate) fn kept(number: u64) -> Kept {
     let rflags = 2 | FLAGS & !DF & if number.is_multiple_of(2) { !0 } else { !IF };
     Kept {
         gprs: [1, 2, 3, 4, 5, 6].map(|register| number << 32 | register),

@@ -182,22 +182,42 @@ impl BasicExitReason {
     /// Whether an event whose delivery was interrupted may come with the exit.
     ///
     /// Instructions, windows and timers end a run between events.
+    #[inline]
     pub(crate) const fn may_interrupt_delivery(self) -> bool {
-        matches!(
-            self,
-            Self::EXCEPTION_OR_NMI
-                | Self::EXTERNAL_INTERRUPT
-                | Self::TASK_SWITCH
-                | Self::APIC_ACCESS
-                | Self::EPT_VIOLATION
-                | Self::EPT_MISCONFIGURATION
-                | Self::PAGE_MODIFICATION_LOG_FULL
-                | Self::SPP_RELATED_EVENT
-                | Self::INSTRUCTION_TIMEOUT
-        )
+        /// Those below 64.
+        const FEW: u64 = set(&[
+            BasicExitReason::EXCEPTION_OR_NMI,
+            BasicExitReason::EXTERNAL_INTERRUPT,
+            BasicExitReason::TASK_SWITCH,
+            BasicExitReason::APIC_ACCESS,
+            BasicExitReason::EPT_VIOLATION,
+            BasicExitReason::EPT_MISCONFIGURATION,
+            BasicExitReason::PAGE_MODIFICATION_LOG_FULL,
+        ]);
+        self.is_in(FEW) || matches!(self, Self::SPP_RELATED_EVENT | Self::INSTRUCTION_TIMEOUT)
+    }
+
+    /// Whether an exit may be the library's own, so that the guest goes on: a window, or a page that the dirty log waits for.
+    #[inline]
+    pub(crate) const fn may_be_own(self) -> bool {
+        const FEW: u64 = set(&[
+            BasicExitReason::INTERRUPT_WINDOW,
+            BasicExitReason::NMI_WINDOW,
+            BasicExitReason::EPT_VIOLATION,
+            BasicExitReason::PAGE_MODIFICATION_LOG_FULL,
+        ]);
+        self.is_in(FEW)
+    }
+
+    /// Whether it is one of `set`, all of which are below 64.
+    #[inline]
+    const fn is_in(self, set: u64) -> bool {
+        let number = self.into_bits();
+        number < 64 && set >> number & 1 != 0
     }
 
     /// Whether an instruction ended the run, so that its length is known.
+    #[inline]
     pub(crate) fn is_instruction(self) -> bool {
         (Self::TASK_SWITCH..=Self::WRMSR).contains(&self)
             || (Self::INVVPID..=Self::XSETBV).contains(&self)
@@ -221,6 +241,16 @@ impl BasicExitReason {
                     | Self::WRMSRNS_IMMEDIATE
             )
     }
+}
+
+/// One bit for each of `reasons`.
+const fn set(mut reasons: &[BasicExitReason]) -> u64 {
+    let mut set = 0;
+    while let [first, rest @ ..] = reasons {
+        set |= 1 << first.into_bits();
+        reasons = rest;
+    }
+    set
 }
 
 #[cfg(test)]

@@ -47,11 +47,13 @@ macro_rules! integer_value {
         $(impl FieldValue for $integer {
             const BITS: u32 = $integer::BITS;
 
+            #[inline]
             fn from_raw(raw: u64) -> Self {
                 let bytes = raw.to_le_bytes();
                 bytes.first_chunk().copied().map_or(0, $integer::from_le_bytes)
             }
 
+            #[inline]
             fn into_raw(self) -> u64 {
                 u64::from(self)
             }
@@ -67,10 +69,12 @@ macro_rules! address_value {
         $(impl FieldValue for $address {
             const BITS: u32 = u64::BITS;
 
+            #[inline]
             fn from_raw(raw: u64) -> Self {
                 Self::new(raw)
             }
 
+            #[inline]
             fn into_raw(self) -> u64 {
                 self.get()
             }
@@ -86,10 +90,12 @@ macro_rules! domain_value {
         $(impl FieldValue for $domain {
             const BITS: u32 = $integer::BITS;
 
+            #[inline]
             fn from_raw(raw: u64) -> Self {
                 Self::from_bits($integer::from_raw(raw))
             }
 
+            #[inline]
             fn into_raw(self) -> u64 {
                 self.into_bits().into_raw()
             }

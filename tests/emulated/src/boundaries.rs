@@ -1,0 +1,78 @@
+//! An interrupt of the host at every instruction of a run: the timer is set so that it comes one instruction later each time, from
+//! before the run to behind it. The host's registers and the caller's are as before each time, and it comes once.
+
+use machine::{apic, interrupts};
+use x86_virt::{ExitKind, VcpuConfig};
+
+use crate::bench::Bench;
+use crate::code;
+use crate::guest::Mode;
+use crate::harness::{Outcome, ensure, ensure_eq, fail};
+use crate::interrupts::take_pending;
+use crate::registers::capture;
+use crate::world_switch::{differences, kept, own_registers, prepare, switch};
+
+const TIMER: u8 = 0x52;
+/// Ticks by which a run must be over.
+const MOST: u32 = 20_000;
+/// So many times in a row the interrupt must come behind the run.
+const BEHIND: u32 = 50;
+
+/// With interrupts disabled, it waits until the guest is entered, and ends the run.
+pub(crate) fn interrupts_disabled(bench: &Bench) -> Outcome {
+    sweep(bench, &VcpuConfig::new(), 1)
+}
+
+/// With interrupts enabled, the host takes it before the run, in it, or behind it.
+pub(crate) fn interrupts_enabled(bench: &Bench) -> Outcome {
+    sweep(bench, &VcpuConfig::new(), 0)
+}
+
+/// The same with MSRs of the guest that stay loaded.
+#[expect(unsafe_code, reason = "promises not to use the MSRs")]
+pub(crate) fn resident_state(bench: &Bench) -> Outcome {
+    let before = capture();
+    // SAFETY: the tests use no SWAPGS and no SYSCALL, and `Guest` is dropped.
+    let config = unsafe { VcpuConfig::new().with_resident_state() };
+    sweep(bench, &config, 1)?;
+    let changed = differences(&before, &capture());
+    ensure!(changed.is_empty(), "after the virtual processor is gone, the host has {changed}");
+    Ok(())
+}
+
+/// Runs with the timer at each distance. `parity` of an exit's number says whether interrupts are disabled.
+fn sweep(bench: &Bench, config: &VcpuConfig, parity: u64) -> Outcome {
+    let outcome = bench.with_guest(Mode::Long, code::world_switch(), config, |guest| {
+        prepare(guest)?;
+        let expected = own_registers(config);
+        let (mut behind, mut in_guest) = (0, 0);
+        for ticks in 1..=MOST {
+            let before = interrupts::count(TIMER);
+            let number = 2 * u64::from(ticks) + parity;
+            let kept = kept(number);
+            apic::start_one_shot(TIMER, ticks);
+            let kind = switch(guest, &kept, number)?;
+            in_guest += u32::from(kind == ExitKind::HostInterrupt);
+            let changed = differences(&expected, &own_registers(config));
+            ensure!(changed.is_empty(), "with {ticks} ticks, the host has {changed}");
+            let came = interrupts::count(TIMER) - before;
+            behind = if came == 0 && kind != ExitKind::HostInterrupt { behind + 1 } else { 0 };
+            for _ in 0..MOST {
+                if interrupts::count(TIMER) != before {
+                    break;
+                }
+                take_pending();
+            }
+            take_pending();
+            ensure_eq!(interrupts::count(TIMER) - before, 1, "interrupts with {ticks} ticks");
+            if behind == BEHIND {
+                ensure!(in_guest > 0, "no interrupt ended a run");
+                return Ok(());
+            }
+        }
+        fail!("after {MOST} ticks the interrupt still came in the run, {in_guest} times in the guest")
+    });
+    apic::stop_timer();
+    take_pending();
+    outcome
+}
