@@ -82,10 +82,10 @@ pub struct ExitContext<'g> {
     pub is_delivering: bool,
 }
 
-/// The kind of an exit whose code says all.
+/// The kind of an exit whose code says all, or [`ExitKind::Vendor`].
 #[inline]
-pub(crate) const fn plain(code: ExitCode) -> Option<ExitKind> {
-    Some(match code {
+pub(crate) const fn plain(code: ExitCode) -> ExitKind {
+    match code {
         ExitCode::INTR => ExitKind::HostInterrupt,
         ExitCode::NMI => ExitKind::HostNmi,
         ExitCode::EXCP_MC => ExitKind::HostMachineCheck,
@@ -107,23 +107,23 @@ pub(crate) const fn plain(code: ExitCode) -> Option<ExitKind> {
         ExitCode::VMGEXIT => ExitKind::Vmgexit,
         #[cfg(feature = "provisional")]
         ExitCode::PML_FULL => ExitKind::PageModificationLogFull,
-        code => return instruction(code),
-    })
+        code => instruction(code),
+    }
 }
 
 /// The instructions whose operands are in registers or not of common interest.
-#[inline]
-const fn instruction(code: ExitCode) -> Option<ExitKind> {
+#[inline(never)]
+const fn instruction(code: ExitCode) -> ExitKind {
     use SpecialInstruction as Special;
     use VirtualizationInstruction as Virtualization;
-    Some(ExitKind::Instruction(match code {
-        ExitCode::VMRUN => return Some(ExitKind::Virtualization(Virtualization::Vmrun)),
-        ExitCode::VMLOAD => return Some(ExitKind::Virtualization(Virtualization::Vmload)),
-        ExitCode::VMSAVE => return Some(ExitKind::Virtualization(Virtualization::Vmsave)),
-        ExitCode::STGI => return Some(ExitKind::Virtualization(Virtualization::Stgi)),
-        ExitCode::CLGI => return Some(ExitKind::Virtualization(Virtualization::Clgi)),
-        ExitCode::SKINIT => return Some(ExitKind::Virtualization(Virtualization::Skinit)),
-        ExitCode::INVLPGA => return Some(ExitKind::Virtualization(Virtualization::Invlpga)),
+    ExitKind::Instruction(match code {
+        ExitCode::VMRUN => return ExitKind::Virtualization(Virtualization::Vmrun),
+        ExitCode::VMLOAD => return ExitKind::Virtualization(Virtualization::Vmload),
+        ExitCode::VMSAVE => return ExitKind::Virtualization(Virtualization::Vmsave),
+        ExitCode::STGI => return ExitKind::Virtualization(Virtualization::Stgi),
+        ExitCode::CLGI => return ExitKind::Virtualization(Virtualization::Clgi),
+        ExitCode::SKINIT => return ExitKind::Virtualization(Virtualization::Skinit),
+        ExitCode::INVLPGA => return ExitKind::Virtualization(Virtualization::Invlpga),
         ExitCode::PUSHF => Special::Pushf,
         ExitCode::POPF => Special::Popf,
         ExitCode::RSM => Special::Rsm,
@@ -133,8 +133,8 @@ const fn instruction(code: ExitCode) -> Option<ExitKind> {
         ExitCode::INVLPGB | ExitCode::ILLEGAL_INVLPGB => Special::Invlpgb,
         ExitCode::MCOMMIT => Special::Mcommit,
         ExitCode::TLBSYNC => Special::Tlbsync,
-        _ => return None,
-    }))
+        _ => return ExitKind::Vendor,
+    })
 }
 
 /// The kind of an exit, from its words and what else there is to know.
@@ -160,8 +160,8 @@ const fn instruction(code: ExitCode) -> Option<ExitKind> {
 #[must_use]
 pub fn decode_exit(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
     match plain(exit.code) {
-        Some(kind) => kind,
-        None => with_operands(exit, context, decode),
+        ExitKind::Vendor => with_operands(exit, context, decode),
+        kind => kind,
     }
 }
 

@@ -48,6 +48,7 @@ const fn field_of_msr(msr: SwitchedMsr) -> Option<Field<u64, ReadWrite>> {
 }
 
 impl<A: Frames> ParkedVcpu<'_, '_, A> {
+    #[inline]
     fn rflags(&self) -> Rflags {
         self.vmcb.read(save::RFLAGS)
     }
@@ -99,22 +100,27 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
     type Reason = SvmExit;
     type EntryError = EntryError;
 
+    #[inline]
     fn run(&mut self) -> Result<Exit<SvmExit>, EntryError> {
         self.run_guest()
     }
 
+    #[inline]
     fn gprs(&self) -> &Gprs {
         &self.guest.gprs
     }
 
+    #[inline]
     fn gprs_mut(&mut self) -> &mut Gprs {
         &mut self.guest.gprs
     }
 
+    #[inline]
     fn rip(&self) -> u64 {
         self.read(save::RIP)
     }
 
+    #[inline]
     fn set_rip(&mut self, rip: u64) {
         self.write(save::RIP, rip);
     }
@@ -277,19 +283,20 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         Ok(())
     }
 
+    #[inline]
     fn next_rip(&self) -> Result<u64, SkipError> {
         let exit = self.last_exit().ok_or(SkipError::NotAnInstruction)?;
         let code = exit.code;
         if code == ExitCode::IOIO && exit.info2 != 0 {
             return Ok(exit.info2);
         }
-        let is_fault = code == ExitCode::NPF || (ExitCode::EXCP_DE..=ExitCode::EXCP_31).contains(&code);
-        if !code.is_instruction() && !is_fault {
+        if code.is_instruction() {
+            let nrip = self.read(control::NRIP);
+            if self.processor.capabilities.features().nrips() && nrip != 0 {
+                return Ok(if nrip >> 32 == 0 { nrip } else { self.wrap_rip(nrip) });
+            }
+        } else if code != ExitCode::NPF && !(ExitCode::EXCP_DE..=ExitCode::EXCP_31).contains(&code) {
             return Err(SkipError::NotAnInstruction);
-        }
-        let nrip = self.read(control::NRIP);
-        if code.is_instruction() && self.processor.capabilities.features().nrips() && nrip != 0 {
-            return Ok(if nrip >> 32 == 0 { nrip } else { self.wrap_rip(nrip) });
         }
         self.decoded_next_rip()
     }
@@ -305,9 +312,12 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         }
     }
 
+    #[inline]
     fn clear_shadow(&mut self) {
         let state: InterruptState = self.read(control::INTERRUPT_STATE);
-        self.write(control::INTERRUPT_STATE, state.with_interrupt_shadow(false));
+        if state.interrupt_shadow() {
+            self.write(control::INTERRUPT_STATE, state.with_interrupt_shadow(false));
+        }
     }
 
     fn fetched_instruction(&self) -> FetchedInstruction {

@@ -40,7 +40,11 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             }
             let exit = self.enter_once()?;
             if !self.may_be_own(exit) {
-                return Ok(Exit { kind: self.kind(exit), reason: exit });
+                let mut exit = Exit { kind: exit::plain(exit.code), reason: exit };
+                if exit.kind == ExitKind::Vendor {
+                    exit.kind = self.kind_with_operands(exit.reason);
+                }
+                return Ok(exit);
             }
             if let Some(exit) = self.finish(exit) {
                 return Ok(exit);
@@ -58,7 +62,10 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     #[inline]
     pub(crate) fn enter_once(&mut self) -> Result<SvmExit, EntryError> {
         let result = if self.may_be_refused() { self.enter_changed() } else { self.enter() };
-        result.map_err(|error| self.explain(error))
+        match result {
+            Ok(()) => Ok(self.guest.exit.unwrap_or(NO_EXIT)),
+            Err(refusal) => Err(self.explain(refusal)),
+        }
     }
 
     /// Whether [`finish`](Self::finish) may find that an exit is the library's own, or that there was none.
@@ -106,19 +113,22 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// An entry after which the guest's registers are as before if it was refused: a processor may have overwritten them, as
     /// QEMU and Bochs do with those of the host.
     #[inline(never)]
-    fn enter_changed(&mut self) -> Result<SvmExit, EntryError> {
+    fn enter_changed(&mut self) -> Result<(), Refusal> {
         let before = self.guest.vmcb.snapshot();
         self.enter().inspect_err(|_| self.guest.vmcb.restore(&before))
     }
 
-    fn enter(&mut self) -> Result<SvmExit, EntryError> {
-        let host_cr4 = Cr4::from(self.host.cr4());
-        if self.guest.fpu.uses_xsave() && !host_cr4.osxsave() {
-            return Err(EntryError::XsaveDisabled);
+    /// Enters, and leaves the exit in `guest.exit`.
+    fn enter(&mut self) -> Result<(), Refusal> {
+        if self.guest.fpu.uses_xsave() && !Cr4::from(self.host.cr4()).osxsave() {
+            return Err(Refusal::XsaveDisabled);
         }
         let interrupts = self.host.disable_interrupts();
         let inside = match self.kick.map(AttachedKick::enter) {
-            Some(None) => return Ok(NO_EXIT),
+            Some(None) => {
+                self.guest.exit = Some(NO_EXIT);
+                return Ok(());
+            }
             Some(inside) => inside,
             None => None,
         };
@@ -137,7 +147,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         };
         if exit.code.is_refusal() {
             self.undo_event(prepared);
-            return Err(EntryError::Refused { exit });
+            return Err(Refusal::Processor(exit));
         }
         vmcb.set_clean(CleanBits::ALL);
         self.guest.gprs.rax = vmcb.read(save::RAX);
@@ -146,7 +156,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             self.finish_tlb(flush);
         }
         self.finish_event(exit, prepared);
-        Ok(exit)
+        Ok(())
     }
 
     /// The world switch, and the registers of the host that it leaves to Rust.
@@ -233,10 +243,10 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
 
     #[inline]
     fn kind(&self, exit: SvmExit) -> ExitKind {
-        if let Some(kind) = exit::plain(exit.code) {
-            return kind;
+        match exit::plain(exit.code) {
+            ExitKind::Vendor => self.kind_with_operands(exit),
+            plain => plain,
         }
-        self.kind_with_operands(exit)
     }
 
     #[inline(never)]
@@ -284,17 +294,25 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
 
     /// What the processor does not say: the rules that the guest's state breaks.
     #[cold]
-    fn explain(&self, error: EntryError) -> EntryError {
-        match error {
-            EntryError::Refused { exit } if exit.code.is_invalid() => {
+    fn explain(&self, refusal: Refusal) -> EntryError {
+        match refusal {
+            Refusal::XsaveDisabled => EntryError::XsaveDisabled,
+            Refusal::Processor(exit) if exit.code.is_invalid() => {
                 let vmcb = NextEntry::new(&self.guest.vmcb, self.pending());
                 let context = self.processor.vmrun_context(self.host, self.guest.vmcb.hpa());
                 let report = check(vmcb, self.capabilities().cpuid(), context);
                 EntryError::InvalidState { violated: report.violated(), first: report.violations().next() }
             }
-            other => other,
+            Refusal::Processor(exit) => EntryError::Refused { exit },
         }
     }
+}
+
+/// Why an entry did not happen, before it is explained: small, since it is on the way of every exit.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    XsaveDisabled,
+    Processor(SvmExit),
 }
 
 /// Whether an event shall be intercepted.
