@@ -4,6 +4,7 @@
 mod assembly;
 mod callgrind;
 mod check;
+mod exit;
 mod goal;
 mod report;
 
@@ -47,6 +48,8 @@ enum Suite {
     Paging(Paging),
     /// Checks of VM entries: instructions of a whole check
     Check(check::Arguments),
+    /// Exits: accesses, instructions and stub of a round trip
+    Exit(exit::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +101,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
             }
         }
         Suite::Check(options) => check::run(workspace, options)?,
+        Suite::Exit(options) => exit::run(workspace, options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,14 +26,14 @@ pub(crate) fn command(
     hardware: &Hardware,
     carried: Option<&str>,
 ) -> io::Result<Command> {
-    command_with(folder, &configuration(cpu, cpus, hardware, carried))
+    command_with(folder, &configuration(cpu, cpus, hardware, carried), &hardware.script)
 }
 
-/// Bochs in `folder` with this configuration.
-pub(crate) fn command_with(folder: &Path, configuration: &str) -> io::Result<Command> {
+/// Bochs in `folder` with this configuration, and these commands for its debugger.
+pub(crate) fn command_with(folder: &Path, configuration: &str, script: &str) -> io::Result<Command> {
     fs::write(folder.join(CONFIGURATION_FILE), configuration)?;
     // Debian's Bochs starts at the prompt of its debugger.
-    fs::write(folder.join(DEBUGGER_FILE), "c\nq\n")?;
+    fs::write(folder.join(DEBUGGER_FILE), format!("{script}q\n"))?;
     fs::write(folder.join(LOG_FILE), "")?;
     let [first, second] = PROGRAMS;
     let mut command = Command::new(if find_program(first) { first } else { second });

@@ -51,6 +51,8 @@ pub(crate) struct Hardware {
     pub(crate) time: Time,
     /// A terminal that is at the other end of the serial port.
     pub(crate) serial: Option<PathBuf>,
+    /// What the debugger of Bochs is told before it ends.
+    pub(crate) script: String,
 }
 
 /// What the time of QEMU's machines is. That of Bochs is always counted.
@@ -64,7 +66,7 @@ pub(crate) enum Time {
 
 impl Default for Hardware {
     fn default() -> Self {
-        Self { memory_mib: MEMORY_MIB, time: Time::Counted, serial: None }
+        Self { memory_mib: MEMORY_MIB, time: Time::Counted, serial: None, script: "c\n".to_owned() }
     }
 }
 

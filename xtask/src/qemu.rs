@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn other_hardware_is_passed() {
-        let hardware = Hardware { memory_mib: 3200, time: Time::Real, serial: Some("/dev/pts/7".into()) };
+        let hardware =
+            Hardware { memory_mib: 3200, time: Time::Real, serial: Some("/dev/pts/7".into()), ..Hardware::default() };
         let text = format!("{:?}", command(Path::new("/run"), "max", 2, &hardware, None));
         assert!(!text.contains("icount"), "{text}");
         for part in [r#""-M" "pc" "-m" "3200""#, r#""-serial" "/dev/pts/7""#] {

@@ -32,11 +32,20 @@ pub(crate) fn until_end(
     limit: Duration,
     mut wants_more: impl FnMut(&str) -> bool,
 ) -> anyhow::Result<End> {
+    raw_until_end(process, limit, |line| console::filter(line).is_none_or(&mut wants_more))
+}
+
+/// The same with every line, also those of the emulator's own.
+pub(crate) fn raw_until_end(
+    process: &mut Process,
+    limit: Duration,
+    mut wants_more: impl FnMut(&str) -> bool,
+) -> anyhow::Result<End> {
     let deadline = Instant::now() + limit;
     let console = read(process.take_stdout().context("the emulator has no standard output")?);
     loop {
         match console.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if console::filter(&line).is_none_or(&mut wants_more) => {}
+            Ok(line) if wants_more(&line) => {}
             Ok(_) => {
                 process.kill()?;
                 return Ok(End::TooManyLines);
@@ -54,7 +63,7 @@ pub(crate) fn until_end(
     }
     process.kill()?;
     for line in console.iter().take(READ_AHEAD) {
-        console::filter(&line).map(&mut wants_more);
+        wants_more(&line);
     }
     Ok(End::TimeLimit(limit))
 }

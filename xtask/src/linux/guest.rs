@@ -176,7 +176,7 @@ impl<'a> Guest<'a> {
     pub(super) fn hardware(&self, serial: Option<&Path>) -> anyhow::Result<Hardware> {
         let memory_mib = self.memory_mib.saturating_add(OWN_MIB);
         check(self.machine, memory_mib)?;
-        Ok(Hardware { memory_mib, time: self.time, serial: serial.map(Path::to_owned) })
+        Ok(Hardware { memory_mib, time: self.time, serial: serial.map(Path::to_owned), ..Hardware::default() })
     }
 
     /// The image that it is booted with.

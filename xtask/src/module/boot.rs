@@ -129,7 +129,7 @@ fn bochs(kernel: &Kernel, machine: &Machine, cpus: u8, folder: &Path, place: &Pa
     let image = memory_image(&image, &archive, command_line, u64::from(MEMORY_MIB) << 20)?;
     fs::write(place.join(ROM), memory_image::rom(&image)?)?;
     fs::write(place.join(MEMORY_IMAGE), &image.bytes)?;
-    Ok(crate::bochs::command_with(place, &configuration(&machine.cpu))?)
+    Ok(crate::bochs::command_with(place, &configuration(&machine.cpu), "c\n")?)
 }
 
 fn configuration(cpu: &str) -> String {
