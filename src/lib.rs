@@ -21,6 +21,8 @@ pub mod check;
 #[cfg(target_arch = "x86_64")]
 mod controls;
 #[cfg(target_arch = "x86_64")]
+mod debugger;
+#[cfg(target_arch = "x86_64")]
 mod parked;
 #[cfg(target_arch = "x86_64")]
 mod processor;

@@ -204,6 +204,14 @@ fn word_in_memory<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decode
     Some(u16::from_le_bytes(word))
 }
 
+/// The low 16 bits of the source of MOV to a segment register.
+pub(crate) fn word_operand<V: Vcpu>(vcpu: &V, memory: &impl GuestMemory, decoded: &Decoded) -> Option<u16> {
+    match gpr(decoded.op1_register()) {
+        Some(register) => u16::try_from(vcpu.gpr(register) & 0xffff).ok(),
+        None => word_in_memory(vcpu, memory, decoded),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{instruction, operands};

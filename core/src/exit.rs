@@ -218,6 +218,11 @@ exit_kinds! {
         Deadline = "deadline",
         /// The monitor trap: the guest has executed one instruction, or an event was delivered.
         MonitorTrap = "monitor trap",
+        /// A [`Debugger`](crate::Debugger) has made a step: the guest has executed one instruction, or an event was delivered.
+        Step = "step",
+        /// The guest came to breakpoints of a [`Debugger`](crate::Debugger), whose numbers are the bits that are set. The instruction at one on
+        /// an instruction has not been executed; that which has met one on data has.
+        Breakpoint(u8) = "breakpoint",
         /// The page-modification log is full.
         PageModificationLogFull = "page-modification log full",
         /// The guest locked the bus: on VMX the instruction has been executed, on SVM the guest has used up what it may.

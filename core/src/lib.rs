@@ -20,6 +20,7 @@ mod controls;
 #[cfg(target_arch = "x86_64")]
 mod debug;
 mod debug_registers;
+mod debugger;
 #[cfg(feature = "decode")]
 pub mod decode;
 mod direct_map;
@@ -95,6 +96,9 @@ pub use controls::{GuestControls, InterceptError, OwnedBits, PageFaultFilter, Pa
 #[cfg(target_arch = "x86_64")]
 pub use debug::HostDebug;
 pub use debug_registers::{DebugControl, Dr7};
+pub use debugger::{
+    Breakpoint, BreakpointError, BreakpointKind, BreakpointLength, Debugger, GuestDebug, MonitorTrap, Shadow,
+};
 pub use direct_map::DirectMap;
 pub use dirty_log::{DirtyLog, DirtyPages, LogError, LogMethod};
 pub use event::{

@@ -2,6 +2,7 @@
 //!
 //! The guide has a chapter, "Testing without a processor".
 
+mod debug;
 mod error;
 mod frames;
 mod memory;

@@ -1,7 +1,7 @@
 //! What ends a run, changed while the guest lives.
 
 use x86_virt_core::{
-    Cr0, Cr4, Frames, GuestControls, Gva, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits,
+    Cr0, Cr4, Exception, Frames, GuestControls, Gva, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits,
     PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, Vcpu as _, VcpuConfig,
 };
 
@@ -17,16 +17,21 @@ use crate::vmcb::control;
 pub(crate) struct Chosen {
     intercepts: Intercepts,
     exceptions: u32,
+    /// Exceptions of a debugger.
+    watched: u32,
     page_faults: PageFaultFilter,
     pause_loop: Option<PauseLoop>,
     owned: OwnedBits,
 }
+
+const PAGE_FAULT: u8 = 14;
 
 impl Chosen {
     pub(crate) const fn new(config: &VcpuConfig) -> Self {
         Self {
             intercepts: config.intercepts(),
             exceptions: config.exceptions(),
+            watched: 0,
             page_faults: PageFaultFilter::ALL,
             pause_loop: None,
             owned: OwnedBits::NONE,
@@ -52,8 +57,8 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
 
     /// The intercepts that the choices make, besides those that there always are.
     fn chosen_intercepts(&self) -> InterceptSet {
-        let Chosen { intercepts, exceptions, pause_loop, owned, .. } = self.guest.chosen;
-        let mut set = InterceptSet::wanted(intercepts).with_exceptions(exceptions);
+        let Chosen { intercepts, exceptions, watched, pause_loop, owned, .. } = self.guest.chosen;
+        let mut set = InterceptSet::wanted(intercepts).with_exceptions(exceptions | watched);
         if pause_loop.is_some() {
             set = set.with(ExitCode::PAUSE);
         }
@@ -77,13 +82,31 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         }
     }
 
+    /// Lets the exceptions of a debugger end a run besides those that are chosen.
+    pub(crate) fn set_watched(&mut self, vectors: u32) {
+        self.choose(|chosen| chosen.watched = vectors);
+    }
+
+    /// Whether the exception was chosen to end a run.
+    pub(crate) fn wants(&self, exception: Exception) -> bool {
+        let Chosen { exceptions, page_faults, .. } = self.guest.chosen;
+        let Exception { vector, error_code } = exception;
+        let is_chosen = vector < 32 && exceptions >> vector & 1 == 1;
+        match error_code {
+            Some(code) if vector == PAGE_FAULT => is_chosen && page_faults.matches(PageFaultErrorCode::from_bits(code)),
+            _ => is_chosen,
+        }
+    }
+
     /// Gives the guest a page fault that the hypervisor does not want to see, merged with the event in whose delivery it came. False if it
     /// is one that it wants.
     #[cold]
     pub(crate) fn give_back_page_fault(&mut self, exit: SvmExit) -> bool {
         let [a, b, c, d, ..] = exit.info1.to_le_bytes();
         let code = u32::from_le_bytes([a, b, c, d]);
-        !self.guest.chosen.page_faults.matches(PageFaultErrorCode::from_bits(code))
+        let Chosen { watched, page_faults, .. } = self.guest.chosen;
+        watched >> PAGE_FAULT & 1 == 0
+            && !page_faults.matches(PageFaultErrorCode::from_bits(code))
             && self.raise_page_fault(Gva::new(exit.info2), code).is_ok()
     }
 }

@@ -41,6 +41,8 @@ pub mod check;
 mod cpl;
 mod cpuid;
 #[cfg(target_arch = "x86_64")]
+mod debugger;
+#[cfg(target_arch = "x86_64")]
 mod deliver;
 mod dump;
 mod exit;

@@ -1,7 +1,8 @@
 //! State that is in no register: what the virtual processor does, what blocks events, and checks of the whole.
 
 use x86_virt_core::{
-    Activity, AttachedKick, Event, Exit, ExitKind, Frames, GlobalInterrupts, Interruptibility, StateError, Vcpu as _, VcpuState,
+    Activity, AttachedKick, Event, Exit, ExitKind, Frames, GlobalInterrupts, Interruptibility, StateError, Vcpu as _,
+    VcpuState,
 };
 
 use crate::deliver::NO_EXIT;

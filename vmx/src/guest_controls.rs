@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "writes controls")]
 
 use x86_virt_core::{
-    Cr0, Cr4, Frames, GuestControls, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits, PageFaultFilter,
-    PauseLoop, PortBitmap as _, StatePolicy, VcpuConfig,
+    Cr0, Cr4, Exception, Frames, GuestControls, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits,
+    PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, StatePolicy, VcpuConfig,
 };
 
 use crate::access::VmcsWrite;
@@ -19,6 +19,8 @@ use crate::vcpu::VmxVcpu;
 pub(crate) struct Chosen {
     intercepts: Intercepts,
     exceptions: u32,
+    /// Exceptions of a debugger.
+    pub(crate) watched: u32,
     page_faults: PageFaultFilter,
     pause_loop: Option<PauseLoop>,
     /// The bits of the guest/host masks that are 0.
@@ -26,15 +28,30 @@ pub(crate) struct Chosen {
     pub(crate) state: StatePolicy,
 }
 
+const PAGE_FAULT: u8 = 14;
+
 impl Chosen {
     pub(crate) const fn new(config: &VcpuConfig) -> Self {
         Self {
             intercepts: config.intercepts(),
             exceptions: config.exceptions(),
+            watched: 0,
             page_faults: PageFaultFilter::ALL,
             pause_loop: None,
             owned: OwnedBits { cr0: Cr0::new().with_ts(true), cr4: Cr4::new() },
             state: config.state(),
+        }
+    }
+
+    /// Whether the exception was chosen to end a run.
+    pub(crate) const fn wants(&self, exception: Exception) -> bool {
+        let Exception { vector, error_code } = exception;
+        let is_chosen = vector < 32 && self.exceptions >> vector & 1 == 1;
+        match error_code {
+            Some(code) if vector == PAGE_FAULT => {
+                is_chosen && self.page_faults.matches(PageFaultErrorCode::from_bits(code))
+            }
+            _ => is_chosen,
         }
     }
 }
@@ -75,8 +92,9 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
 
     /// Writes the exception bitmap and which page faults count.
     pub(crate) fn write_exceptions(&mut self) {
-        let Chosen { exceptions, page_faults, .. } = self.parts.chosen;
-        let bitmap = ExceptionBitmap::from_bits(exceptions).with_mc(true);
+        let Chosen { exceptions, watched, page_faults, .. } = self.parts.chosen;
+        let page_faults = if watched >> PAGE_FAULT & 1 == 1 { PageFaultFilter::ALL } else { page_faults };
+        let bitmap = ExceptionBitmap::from_bits(exceptions | watched).with_mc(true);
         // SAFETY: machine checks, which are the host's, are in it.
         unsafe { self.vmcs.put_sensitive(field::EXCEPTION_BITMAP, bitmap) };
         self.vmcs.put(field::PAGE_FAULT_ERROR_CODE_MASK, page_faults.mask);

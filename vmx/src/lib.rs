@@ -42,6 +42,8 @@ mod tsc;
 mod vmfunc;
 
 #[cfg(target_arch = "x86_64")]
+mod debugger;
+#[cfg(target_arch = "x86_64")]
 mod deliver;
 #[cfg(target_arch = "x86_64")]
 mod eptp_switching;

@@ -232,3 +232,24 @@ fn requests_can_be_taken_back() {
     events.set_global_interrupts(GlobalInterrupts::Disabled);
     assert_eq!(events.global_interrupts(), GlobalInterrupts::Disabled);
 }
+
+#[test]
+fn what_is_set_aside_waits_again_afterwards() {
+    let mut events = Events::new();
+    events.request_nmi();
+    events.request_interrupt(InterruptRequest::external(0x20));
+    events.request_interrupt_window();
+    let plan = events.plan(Interruptibility { nmi_blocked: true, ..Interruptibility::default() });
+    events.entered(&plan);
+    let before = events.set_aside();
+    assert!(events.is_due(), "the windows must be closed");
+    let plan = events.plan(OPEN);
+    assert_eq!(plan, Plan::NONE);
+    events.entered(&plan);
+    assert!(!events.is_due());
+    events.interrupted(Event::Exception(Exception::BREAKPOINT));
+    events.put_back(&before);
+    assert_eq!(events.pending(), Some(Event::Exception(Exception::BREAKPOINT)));
+    assert!(events.is_nmi_requested() && events.requested_windows().interrupt);
+    assert_eq!(events.requested_interrupt(), Some(InterruptRequest::external(0x20)));
+}

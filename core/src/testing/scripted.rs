@@ -74,6 +74,17 @@ pub struct ScriptedVcpu {
     pub(super) passed_ports: Vec<RangeInclusive<u16>>,
     pub(super) reports_next_rip: bool,
     pub(crate) fetched: FetchedInstruction,
+    /// Of the debugger.
+    pub(super) watched: u32,
+    pub(super) monitor_trap: TrapState,
+}
+
+/// Whether the processor has a monitor trap, and it is armed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum TrapState {
+    Missing,
+    Disarmed,
+    Armed,
 }
 
 /// Whose processor a [`ScriptedVcpu`] is like, where they differ.
@@ -147,7 +158,22 @@ impl ScriptedVcpu {
             passed_ports: Vec::new(),
             reports_next_rip: true,
             fetched: FetchedInstruction::default(),
+            watched: 0,
+            monitor_trap: TrapState::Missing,
         }
+    }
+
+    /// Like a processor with the monitor trap, which those of AMD do not have.
+    #[must_use]
+    pub const fn with_monitor_trap(mut self) -> Self {
+        self.monitor_trap = TrapState::Disarmed;
+        self
+    }
+
+    /// The vectors of the exceptions that a [`Debugger`](crate::Debugger) watches, as bits.
+    #[must_use]
+    pub const fn watched_exceptions(&self) -> u32 {
+        self.watched
     }
 
     /// With `script` as what the guest does, behind what was there before.

@@ -54,13 +54,18 @@ pub(crate) enum Feature {
     AllAtOnce,
     /// A guest has a global interrupt flag of its own.
     VirtualGif,
+    /// A #DB that is intercepted has its conditions in DR6, and is done with: not for an SVM guest in Bochs 2.7, which leaves DR6 as it was.
+    InterceptedDebugExceptions,
+    /// The trap behind the last iteration of REP finds RIP behind the instruction: QEMU's TCG makes another one, in which it sees that
+    /// nothing is left.
+    ExactRepetitions,
     /// An entry loads the CR2 that the guest shall have: not that of an SVM guest in Bochs 2.7.
     LoadedCr2,
 }
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -84,6 +89,8 @@ impl Feature {
         Self::VirtualGif,
         Self::InterruptsOnce,
         Self::AllAtOnce,
+        Self::InterceptedDebugExceptions,
+        Self::ExactRepetitions,
     ];
 }
 
@@ -101,6 +108,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::BreakpointInformation
         | Feature::ExactExceptions
         | Feature::InterruptsOnce
+        | Feature::ExactRepetitions
         | Feature::ExactPageWalks => !is_tcg(),
         Feature::AllAtOnce => !is_tcg() || machine::processors() == 1,
         Feature::SoftwareInterruptInformation
@@ -108,6 +116,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::RsmIntercept
         | Feature::GuestSingleStep
         | Feature::GuestShutdown
+        | Feature::InterceptedDebugExceptions
         | Feature::LoadedCr2 => !is_svm_in_bochs(),
         // Bochs is the only emulator here with VMX.
         Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),

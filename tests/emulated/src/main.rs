@@ -54,6 +54,7 @@ mod shootdown;
 mod soak;
 mod start_up;
 mod state;
+mod stepping;
 mod sub_pages;
 mod time;
 mod together;
@@ -102,6 +103,8 @@ const TESTS: &[Test] = tests! {
     }
     debug {
         breakpoint_is_the_guests_own: On::Every,
+        breakpoints_of_a_debugger: On::Every,
+        a_breakpoint_in_a_loop: On::Every,
     }
     interrupts {
         self_sent_come_once: On::Every,
@@ -246,6 +249,16 @@ const TESTS: &[Test] = tests! {
         answers: On::Every,
         single_step: On::Every,
         exceptions: On::Every,
+    }
+    stepping {
+        flags_and_shadows: On::Every,
+        repetitions_and_exits: On::Every,
+        system_calls: On::Every,
+        handlers: On::Every,
+        interrupts_wait_for_shadows: On::Every,
+        of_a_guest_that_steps: On::Every,
+        other_modes: On::Every,
+        unseen_by_a_guest_that_checks: On::Every,
     }
     state {
         goes_on_after_every_exit: On::Every,
