@@ -12,7 +12,7 @@ use crate::job::{Job, Outcome, jobs};
 use crate::matrix::{IMAGES, PROFILES, Row, TEST_IMAGE, rows};
 use crate::parallel::{WORKERS, each};
 use crate::tally::Tally;
-use crate::{carry, diff_entry, output};
+use crate::{carry, diff_entry, levels, output};
 
 /// Builds the images and runs them on the machines whose names contain `filter`. With `only`, there is no more than the tests whose names
 /// contain it.
@@ -53,6 +53,7 @@ pub(crate) fn run(
         coverage.add(&outcome.job.row.machine.to_string(), &outcome.covered);
     }
     output::line("");
+    levels::test(filter, &images, tally);
     carry::test(filter, &images, tally);
     diff_entry::test(rows.iter().map(|row| &row.machine), &images, tally);
     output::line(format_args!("\nrows of the tables of encodings that guests exercised, by machine\n{coverage}"));

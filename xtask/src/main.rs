@@ -19,6 +19,7 @@ mod host;
 mod image;
 mod job;
 mod ladder;
+mod levels;
 mod lint;
 mod linux;
 mod machine;

@@ -68,6 +68,20 @@ machine_entry:
     addl $8, %edi
     loop 1b
 
+    # Paging has 5 levels if the command line says `la57`, which the launcher says only of processors that have it.
+    movl $0x620, boot_cr4                       # PAE, OSFXSR, OSXMMEXCPT
+    movl $pml4, boot_root
+    movl $(pml4 + 0x03), pml5
+    movl $0x7000, %esi                          # see args.rs
+1:  cmpb $0, (%esi)
+    je   2f
+    cmpl $0x3735616C, (%esi)                    # "la57"
+    je   3f
+    incl %esi
+    jmp  1b
+3:  orl  $0x1000, boot_cr4                      # LA57
+    movl $pml5, boot_root
+2:
     xorl %ebx, %ebx                             # the bootstrap processor has index 0
     jmp machine_enter_long_mode
 
@@ -75,9 +89,9 @@ machine_entry:
 .globl machine_enter_long_mode
 machine_enter_long_mode:
     movl %cr4, %eax
-    orl  $0x620, %eax                           # PAE, OSFXSR, OSXMMEXCPT
+    orl  boot_cr4, %eax
     movl %eax, %cr4
-    movl $pml4, %eax
+    movl boot_root, %eax
     movl %eax, %cr3
     movl $0xC0000080, %ecx                      # EFER
     rdmsr
@@ -117,8 +131,11 @@ boot_gdtr:
 
 .section .bss.boot, "aw", @nobits
 .balign 4096
+pml5: .skip 0x1000
 pml4: .skip 0x1000
 pdpt: .skip 0x1000
 pd:   .skip 0x4000
+boot_cr4:  .skip 4
+boot_root: .skip 4
 
 .text

@@ -151,6 +151,7 @@ const TESTS: &[Test] = tests! {
         agree_with_a_plain_map: On::Only(Vendor::Intel),
     }
     nested_tables {
+        reach_as_far_as_the_host: On::Every,
         agree_with_a_plain_map: On::Every,
     }
     permissions {

@@ -66,6 +66,20 @@ fn address(page: usize) -> u64 {
     WINDOW + u64::try_from(page).unwrap_or(0) * 4096
 }
 
+/// Whether tables have as many levels as the processor walks: 5 where the host's own paging has, which decides it for SVM. The other tests
+/// show that it walks them: it would take each table for that of another level.
+pub(crate) fn reach_as_far_as_the_host(bench: &Bench) -> Outcome {
+    bench.with_guest(Mode::Long, &PROBE, &VcpuConfig::new(), |guest| {
+        let far = Gpa::new(1 << 50)..Gpa::new((1 << 50) + 0x1000);
+        match (machine::arg("la57"), guest.space.map(far.clone(), &guest.ram, 0, Access::ALL)) {
+            (Some(_), Ok(())) => guest.space.unmap(far)?.at_next_entry(),
+            (None, Err(MapError::BeyondGuestWidth { width: 48, .. })) => {}
+            (word, mapped) => fail!("la57 is {word:?}, and a page at 2^50: {mapped:?}"),
+        }
+        Ok(())
+    })
+}
+
 /// Whether the guest finds what the changes, made one after the other, leave.
 pub(crate) fn agree_with_a_plain_map(bench: &Bench) -> Outcome {
     bench.with_guest(Mode::Long, &PROBE, &VcpuConfig::new(), |guest| {
