@@ -21,6 +21,9 @@ pub struct Guest<M> {
     pub memory: M,
     /// Its devices.
     pub board: Mutex<Board>,
+    /// Held by the processor that shows what the guest has sent. Each locks it while it has the board, so that everything is shown in
+    /// its order.
+    pub console: Mutex<()>,
 }
 
 /// A processor of a guest.
@@ -139,11 +142,12 @@ impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
             next = Next::End(ending);
         }
         let (alarm, told, sent) = (board.next_event(self.number), board.take_told(), board.take_sent());
+        let console = (!sent.is_empty()).then(|| self.guest.console.lock());
         // The devices of the host are slow, and others wait for the board.
         drop(board);
         self.host.set_alarm(alarm);
         self.tell(told);
-        if !sent.is_empty() {
+        if console.is_some() {
             self.host.send(&sent);
         }
         Ok(next)

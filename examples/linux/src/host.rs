@@ -19,7 +19,7 @@ pub trait Host {
     /// Interrupts another processor.
     fn tell(&self, processor: usize);
 
-    /// Shows what the guest has sent to its console.
+    /// Shows what the guest has sent to its console, which one processor does at a time.
     fn send(&mut self, bytes: &[u8]);
 
     /// A byte from the console for the guest.

@@ -1,9 +1,12 @@
 //! The processor under a virtual one: its timer, its interrupts, its console.
 #![expect(unsafe_code, reason = "reads the ports of the serial port")]
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use linux::clock::{Clock, Ticks};
 use linux::host::Host;
-use machine::{apic, interrupts, print};
+use machine::console::print_together;
+use machine::{apic, interrupts};
 
 /// The vectors of the timer, and of an interrupt from another processor.
 const ALARM: u8 = 0x40;
@@ -19,6 +22,9 @@ const LOOKS: u64 = 100;
 /// Where the console shows a line of the guest, it begins so.
 const MARK: &str = "| ";
 
+/// The last thing that any processor has shown was the end of a line.
+static IS_AT_START: AtomicBool = AtomicBool::new(true);
+
 /// The calling processor.
 #[derive(Debug)]
 pub(crate) struct ThisMachine {
@@ -27,13 +33,11 @@ pub(crate) struct ThisMachine {
     /// When the timer interrupts, if it does.
     alarm: Option<Ticks>,
     has_input: bool,
-    /// The last thing shown was the end of a line.
-    is_at_start: bool,
 }
 
 impl ThisMachine {
     pub(crate) fn new(clock: Clock, apic_hertz: u64, has_input: bool) -> Self {
-        Self { clock, apic_hertz, alarm: None, has_input, is_at_start: true }
+        Self { clock, apic_hertz, alarm: None, has_input }
     }
 }
 
@@ -83,10 +87,10 @@ impl Host for ThisMachine {
             if byte == b'\r' {
                 continue;
             }
-            if core::mem::replace(&mut self.is_at_start, byte == b'\n') {
-                print!("{MARK}");
+            if IS_AT_START.swap(byte == b'\n', Ordering::Relaxed) {
+                print_together(format_args!("{MARK}"));
             }
-            print!("{}", char::from(byte));
+            print_together(format_args!("{}", char::from(byte)));
         }
     }
 

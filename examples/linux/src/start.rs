@@ -68,7 +68,7 @@ pub(crate) fn prepare() -> Result<(), Box<dyn core::error::Error>> {
     let interface = if arg("apic") == Some("memory") { Interface::Memory } else { Interface::MemoryOrMsrs };
     let now = machine::tsc();
     let setup = Setup { processors, interface, clock, seconds: number("seconds")?.unwrap_or(0), now };
-    let guest = Guest { memory: space, board: Mutex::new(Board::new(&setup)) };
+    let guest = Guest { memory: space, board: Mutex::new(Board::new(&setup)), console: Mutex::new(()) };
     let slices = usize::try_from(number("timeline")?.unwrap_or(0))?;
     println!("guest: {} MiB, {processors} processors; time-stamp counter: {kilohertz} kHz", bytes >> 20);
     PLAN.call_once(|| Plan { frames, speeds, interface, guest, state, slices });

@@ -23,6 +23,8 @@ static CONSOLE: Mutex<Console> = Mutex::new(Console { open: None });
 /// The processor that prints, for one that ends the run in the midst of that.
 static HOLDER: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
+/// Owns the line that processors print together.
+const EVERYBODY: usize = usize::MAX - 1;
 
 /// Prints to the console.
 ///
@@ -41,9 +43,18 @@ macro_rules! println {
 
 /// Prints `text` in one piece; [`println!`](crate::println) is the way to call it.
 pub fn print(text: fmt::Arguments<'_>) {
+    print_for(processor(), text);
+}
+
+/// Prints `text` for all processors: a line that another one has left open by this function goes on.
+pub fn print_together(text: fmt::Arguments<'_>) {
+    print_for(EVERYBODY, text);
+}
+
+fn print_for(owner: usize, text: fmt::Arguments<'_>) {
     let mut console = CONSOLE.lock();
     HOLDER.store(processor(), Relaxed);
-    console.print(text);
+    console.print(owner, text);
     HOLDER.store(NOBODY, Relaxed);
 }
 
@@ -68,7 +79,7 @@ pub(crate) fn finish(text: fmt::Arguments<'_>) {
     if console.open.is_some() {
         console.end_line();
     }
-    console.print(text);
+    console.print(processor(), text);
 }
 
 struct Console {
@@ -77,13 +88,12 @@ struct Console {
 }
 
 impl Console {
-    fn print(&mut self, text: fmt::Arguments<'_>) {
-        let processor = processor();
-        if self.open.is_some_and(|owner| owner != processor) {
+    fn print(&mut self, owner: usize, text: fmt::Arguments<'_>) {
+        if self.open.is_some_and(|other| other != owner) {
             self.end_line();
         }
         // A console never fails; a `Display` that does has printed what it could.
-        let _ = Line { console: self, processor }.write_fmt(text);
+        let _ = Line { console: self, owner }.write_fmt(text);
     }
 
     fn end_line(&mut self) {
@@ -95,7 +105,7 @@ impl Console {
 /// The console while one processor prints.
 struct Line<'a> {
     console: &'a mut Console,
-    processor: usize,
+    owner: usize,
 }
 
 impl fmt::Write for Line<'_> {
@@ -103,7 +113,7 @@ impl fmt::Write for Line<'_> {
         for byte in text.bytes() {
             if self.console.open.is_none() {
                 PREFIX.bytes().for_each(put);
-                self.console.open = Some(self.processor);
+                self.console.open = Some(self.owner);
             }
             if byte == b'\n' {
                 self.console.end_line();
