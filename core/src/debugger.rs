@@ -68,7 +68,7 @@ pub enum Shadow {
 
 /// A debugger of one virtual processor: up to four breakpoints on addresses, and single steps.
 ///
-/// [`run`](Self::run) and [`step`](Self::step) take the place of [`Vcpu::run`], and return its exits, and two of their own:
+/// [`run`](Self::run) and, with the feature `decode`, `step` take the place of [`Vcpu::run`], and return its exits, and two of their own:
 /// [`ExitKind::Breakpoint`](crate::ExitKind::Breakpoint) and [`ExitKind::Step`](crate::ExitKind::Step).
 ///
 /// Nothing of it is in the state of the guest between two runs: RFLAGS.TF, the debug registers and what ends a run are the guest's and the

@@ -259,7 +259,10 @@ fn perform<F: Format>(space: &mut Space<'_, F>, model: &mut Model, step: &Step) 
             let is_aligned = start.is_aligned(size) && end.is_aligned(size);
             let refused = MapError::CannotSplit { start, end, size };
             let possible = if size == PageSize::Size1G || !is_aligned { Err(refused) } else { Ok(()) };
-            (space.split(start..end, size).map(moved_on), possible.and_then(|()| not_mapped(space.format(), model, &range)))
+            (
+                space.split(start..end, size).map(moved_on),
+                possible.and_then(|()| not_mapped(space.format(), model, &range)),
+            )
         }
         Step::Merge { .. } => (space.merge(addresses(&range)).map(moved_on), Ok(())),
         Step::Unmap { .. } => (space.unmap(addresses(&range)).map(moved_on), not_mapped(space.format(), model, &range)),

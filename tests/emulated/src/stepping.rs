@@ -20,8 +20,8 @@ pub(crate) fn debugger() -> Debugger {
     Debugger::new().with_monitor_trap(trap)
 }
 
-const fn handler(vector: u8) -> u64 {
-    HANDLERS + 16 * vector as u64
+fn handler(vector: u8) -> u64 {
+    HANDLERS + 16 * u64::from(vector)
 }
 
 impl Guest<'_, '_> {
