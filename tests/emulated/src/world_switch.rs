@@ -16,9 +16,9 @@ use crate::registers::{Marked, capture};
 
 const EXITS: u64 = 10_000;
 
-/// How many exits a processor makes: those that take turns share them.
+/// How many exits a processor makes: all share them, since the emulators execute one processor after the other.
 pub(crate) fn exits() -> u64 {
-    if has(Feature::AllAtOnce) { EXITS } else { EXITS / u64::try_from(machine::processors()).unwrap_or(1) }
+    EXITS / u64::try_from(machine::processors()).unwrap_or(1)
 }
 
 /// RFLAGS that are the caller's own: IF, DF, IOPL, AC, ID.
