@@ -85,7 +85,7 @@ fn runs() -> [(Machine, u8); 3] {
 /// Begins the names of the runs with the module, for `cargo xtask test --filter`.
 pub(crate) const FILTER: &str = "module";
 
-/// Builds the module, and loads it on machines of both vendors.
+/// Builds the module, and loads it on machines of both vendors; and builds the library for the target without an operating system.
 pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> anyhow::Result<()> {
     let runs: Vec<_> = runs()
         .into_iter()
@@ -118,6 +118,10 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, tally: &mut Tall
             tally.add(test.outcome.map_err(|why| format!("{name}: {}: {why}", test.name)));
         }
         tally.add(run.verdict.map_err(|why| format!("{name}: {why}")));
+    }
+    // It boots nothing, so that a machine's name leaves it out.
+    if filter.is_none_or(|filter| filter == FILTER) {
+        tally.add(freestanding::build(workspace, &folder).map_err(|error| format!("{error:#}")));
     }
     Ok(())
 }

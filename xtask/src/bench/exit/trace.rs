@@ -24,7 +24,9 @@ impl Trace {
     pub(super) fn groups(&self, vendor: &str) -> impl Iterator<Item = (&'static str, f64)> {
         let of_vendor = move |(only, _, _): &&(&str, &str, &[&str])| only.is_empty() || *only == vendor;
         GROUPS.iter().filter(of_vendor).map(|&(_, name, mnemonics)| {
-            let sum: f64 = mnemonics.iter().filter_map(|mnemonic| self.counts.get(*mnemonic)).sum();
+            // A sum of nothing would be -0.
+            let sum =
+                mnemonics.iter().filter_map(|mnemonic| self.counts.get(*mnemonic)).fold(0.0, |sum, count| sum + count);
             (name, sum / self.exits)
         })
     }
