@@ -105,9 +105,11 @@ fn judge(lines: &[String], tests: &[Test], end: End) -> Result<(), String> {
     }
 }
 
+/// All processors are in one thread of QEMU: with one for each, the RIP behind VMRUN was once in the VMCB as the guest's, after an NMI from
+/// another processor.
 fn qemu(kernel: &Kernel, machine: &Machine, cpus: u8) -> Command {
     let mut command = Command::new(qemu::PROGRAM);
-    command.args(["-accel", "tcg", "-M", "q35", "-cpu", &machine.cpu, "-smp", &cpus.to_string()]);
+    command.args(["-accel", "tcg,thread=single", "-M", "q35", "-cpu", &machine.cpu, "-smp", &cpus.to_string()]);
     command.args(["-m", &MEMORY_MIB.to_string(), "-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
     command.args(["-debugcon", "stdio", "-serial", &format!("file:{KERNEL_LOG}")]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
