@@ -4,14 +4,11 @@
 //! Callgrind counts the instructions, and the allocator of this program whether anything is allocated.
 //!
 //! One line of JSON for each goes to standard output.
-#![expect(unsafe_code, reason = "counts allocations, in an allocator of its own")]
 
+mod allocations;
 mod callgrind;
 
-use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::alloc::System;
 use std::ffi::CString;
 
 use x86_virt::svm::check::VmrunContext;
@@ -21,28 +18,6 @@ use x86_virt::vmx::{self, Capabilities, FakeVmcs, VmcsDump, field};
 /// What enters, but for the control words of VMX, which depend on the processor. What they do not name is 0.
 const VMX: &str = include_str!("../states/vmx-long.txt");
 const SVM: &str = include_str!("../states/svm-long.txt");
-
-/// The system's allocator, with a count of what is asked of it.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: all that it does is what the system's allocator does.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps what the same method asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer is from `alloc`, so from the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn main() {
     let long = VmcsDump::parse(VMX).unwrap_or_else(|error| panic!("{error}"));
@@ -116,11 +91,11 @@ fn svm(vmcb: &VmcbDump, profile: &svm::profile::Profile, state: &str) {
 fn measure(checker: &str, state: &str, check: impl Fn() -> usize) {
     let dump = format!("{checker}: {state}");
     let name = CString::new(dump.as_str()).unwrap_or_default();
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = allocations::allocations();
     callgrind::start();
     let violations = black_box(check());
     callgrind::stop(&name);
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocations = allocations::allocations() - before;
     println!(
         r#"{{"checker":"{checker}","state":"{state}","violations":{violations},"allocations":{allocations},"dump":"{dump}"}}"#
     );

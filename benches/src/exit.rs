@@ -1,46 +1,21 @@
 //! What the decoding of an exit costs: `cargo xtask bench exit`.
 //!
 //! Callgrind counts the instructions of a function that reads the reason and decodes the exit, for CPUID alone and for ten kinds of
-//! exits in turn, with the call; what the loop around it takes is counted apart. A field is one load. The allocator of this program counts what is allocated, and the
-//! library's counting backend the fields that are read.
+//! exits in turn, with the call; what the loop around it takes is counted apart. A field is one load. The allocator of this program counts
+//! what is allocated, and the library's counting backend the fields that are read.
 //!
 //! One line of JSON for each goes to standard output.
-#![expect(unsafe_code, reason = "counts allocations, in an allocator of its own")]
 
+mod allocations;
 mod callgrind;
 
-use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::alloc::System;
 use std::ffi::CString;
 
 use x86_virt::svm::{self, ExitCode, ExitContext, SvmExit};
 use x86_virt::vmx::field::Encoding;
 use x86_virt::vmx::{self, BasicExitReason, CountingVmcs, ExitReason, VmFail, VmcsRead, field};
 use x86_virt::{AddressSize, ExitKind, Gprs};
-
-/// The system's allocator, with a count of what is asked of it.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: all that it does is what the system's allocator does.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps what the same method asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer is from `alloc`, so from the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The fields that decoding may read.
 #[derive(Clone, Copy, Default)]
@@ -154,10 +129,10 @@ fn vmx_reads(exits: &[Fields], gprs: &Gprs) -> u64 {
 fn measure<T>(vendor: &str, exits: &str, list: &[T], reads: u64, decode: impl Fn(&T) -> ExitKind) {
     let dump = format!("{vendor}: {exits}");
     let empty = format!("{vendor}: {exits}: loop");
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let allocations = allocations::allocations();
     count(&dump, list, decode);
     // The name of the dump is one.
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations - 1;
+    let allocations = allocations::allocations() - allocations - 1;
     count(&empty, list, |_| ExitKind::Cpuid);
     println!(
         r#"{{"vendor":"{vendor}","exits":"{exits}","count":{},"reads":{reads},"kinds":{},"allocations":{allocations},"dump":"{dump}","loop":"{empty}"}}"#,
