@@ -49,6 +49,11 @@ struct List {
 }
 
 impl List {
+    /// The frame that would be taken first.
+    fn first(&self) -> Option<Hpa> {
+        (self.count > 0).then_some(self.head)
+    }
+
     #[inline]
     fn push(&mut self, table: Table<'_>, absent: u64) {
         table.slot(0).store(self.head.get() | absent, Ordering::Relaxed);
@@ -88,6 +93,57 @@ impl List {
         // Bits 11 to 0 are no part of the link: a processor may have been about to set accessed and dirty flags there.
         self.head = Hpa::new(table.slot(0).load(Ordering::Relaxed) & LINK);
         Some(table)
+    }
+
+    /// Gives all but `keep` of the frames back to their allocator, and says how many those were.
+    ///
+    /// # Safety
+    ///
+    /// As for [`pop`](Self::pop); besides, no processor walks the frames, which were allocated one by one.
+    #[expect(unsafe_code, reason = "frees frames")]
+    unsafe fn free<A: Frames>(&mut self, keep: usize, reach: Reach<'_, A>) -> usize {
+        let mut freed = 0;
+        while self.count > keep {
+            // SAFETY: the caller's promise.
+            let Some(table) = (unsafe { self.pop(reach, 1) }) else { break };
+            // SAFETY: the caller's promise; it is in the list no more.
+            unsafe { reach.frames().free(table.hpa(), 1) };
+            freed += 1;
+        }
+        freed
+    }
+}
+
+/// Frames in the order in which they came: tables are then filled in the order of an allocator that goes up through memory, which
+/// is what processors expect when they fetch lines ahead.
+#[derive(Default, Debug)]
+struct Queue<'s> {
+    /// The link of the last one is not written yet.
+    frames: List,
+    last: Option<Table<'s>>,
+}
+
+impl<'s> Queue<'s> {
+    /// The frame that came last.
+    fn last(&self) -> Option<Hpa> {
+        self.last.map(Table::hpa)
+    }
+
+    /// Appends a frame, which no processor has seen.
+    #[inline]
+    fn append(&mut self, table: Table<'s>) {
+        match self.last.replace(table) {
+            Some(last) => last.slot(0).store(table.hpa().get(), Ordering::Relaxed),
+            None => self.frames.head = table.hpa(),
+        }
+        self.frames.count += 1;
+    }
+
+    /// These frames, and then the others.
+    fn and(self, others: List) -> List {
+        let Some(last) = self.last else { return others };
+        last.slot(0).store(others.head.get(), Ordering::Relaxed);
+        List { count: self.frames.count + others.count, ..self.frames }
     }
 }
 
@@ -175,23 +231,22 @@ impl Stock {
         reach: Reach<'_, A>,
         rules: FrameRules,
     ) -> Result<(), MapError> {
-        let before = self.fresh.count;
-        while self.fresh.count < count {
-            let hpa = match rules.allocate(reach.frames()) {
-                Ok(hpa) if self.fresh.count == 0 || hpa != self.fresh.head => hpa,
-                Ok(hpa) => {
-                    // Handed out twice. It stays where it is, and is not given back twice.
-                    self.free_fresh(before, reach);
-                    return Err(MapError::BadFrame { hpa });
+        let mut new = Queue::default();
+        while self.fresh.count + new.frames.count < count {
+            match rules.allocate(reach.frames()) {
+                Ok(hpa) if new.last().or(self.fresh.first()) != Some(hpa) => {
+                    // SAFETY: the frame is ours from here on, and in no tree.
+                    new.append(unsafe { Table::new(reach, hpa, 1) });
                 }
-                Err(error) => {
-                    self.free_fresh(before, reach);
-                    return Err(error);
+                refused => {
+                    // SAFETY: the frames were allocated above, and are in no other list.
+                    unsafe { new.frames.free(0, reach) };
+                    // One handed out twice stays where it is, and is not given back twice.
+                    return Err(refused.map_or_else(|error| error, |hpa| MapError::BadFrame { hpa }));
                 }
-            };
-            // SAFETY: the frame is ours from here on, and in no tree.
-            self.fresh.push(unsafe { Table::new(reach, hpa, 1) }, self.absent);
+            }
         }
+        self.fresh = new.and(self.fresh);
         Ok(())
     }
 
@@ -260,12 +315,8 @@ impl Stock {
     pub(crate) unsafe fn free_spare<A: Frames>(&mut self, reach: Reach<'_, A>) -> usize {
         let mut freed = self.free_fresh(0, reach);
         for list in &mut self.spare {
-            // SAFETY: the invariants of `Stock`.
-            while let Some(table) = unsafe { list.pop(reach, 1) } {
-                // SAFETY: allocated by `prepare`, owned since, in no list any more, and walked by nobody (contract).
-                unsafe { reach.frames().free(table.hpa(), 1) };
-                freed += 1;
-            }
+            // SAFETY: the invariants of `Stock`; nobody walks the frames (contract).
+            freed += unsafe { list.free(0, reach) };
         }
         freed
     }
@@ -278,15 +329,8 @@ impl Stock {
     /// Frees all but `keep` of the frames that were reserved and not taken, and says how many those were.
     #[expect(unsafe_code, reason = "frees frames")]
     pub(crate) fn free_fresh<A: Frames>(&mut self, keep: usize, reach: Reach<'_, A>) -> usize {
-        let mut freed = 0;
-        while self.fresh.count > keep {
-            // SAFETY: the invariants of `Stock`.
-            let Some(table) = (unsafe { self.fresh.pop(reach, 1) }) else { break };
-            // SAFETY: allocated by `prepare`, owned since, in no list any more, and never seen by a processor.
-            unsafe { reach.frames().free(table.hpa(), 1) };
-            freed += 1;
-        }
-        freed
+        // SAFETY: the invariants of `Stock`: no processor has seen the frames.
+        unsafe { self.fresh.free(keep, reach) }
     }
 }
 
