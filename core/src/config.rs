@@ -58,6 +58,7 @@ pub struct VcpuConfig {
     exceptions: u32,
     fpu: FpuPolicy,
     state: StatePolicy,
+    interrupts: InterruptPolicy,
 }
 
 /// What happens to x87, SSE and AVX state at entries and exits.
@@ -82,6 +83,16 @@ pub enum StatePolicy {
     Resident,
 }
 
+/// What becomes of an interrupt of the host that ends a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum InterruptPolicy {
+    /// It stays pending in the interrupt controller, and comes when the host enables interrupts.
+    Pending,
+    /// The exit acknowledges it, and the library calls the host's handler before the run returns.
+    Acknowledged,
+}
+
 impl VcpuConfig {
     /// HLT ends a run; FPU state is switched; no exception is intercepted.
     #[must_use]
@@ -91,6 +102,7 @@ impl VcpuConfig {
             exceptions: 0,
             fpu: FpuPolicy::Switched,
             state: StatePolicy::Switched,
+            interrupts: InterruptPolicy::Pending,
         }
     }
 
@@ -132,6 +144,21 @@ impl VcpuConfig {
         Self { state: StatePolicy::Resident, ..self }
     }
 
+    /// With the interrupts of the host that end a run acknowledged by the exit, on VMX: the library calls the host's handler by the
+    /// IDT before [`Vcpu::run`](crate::Vcpu::run) returns, and the host need not enable interrupts to let it come. On SVM, where
+    /// interrupts always stay pending, it changes nothing.
+    ///
+    /// # Safety
+    ///
+    /// The host has a handler for each vector that its interrupt controllers deliver, which does what it does when an interrupt
+    /// comes: it keeps all registers, returns by IRET, and tells the local APIC that it is over. It may run inside of a run even if the
+    /// caller has disabled interrupts: nothing that the caller relies on is changed by it then. Handlers do not use the library.
+    #[must_use]
+    #[expect(unsafe_code, reason = "the caller's promise about handlers")]
+    pub const unsafe fn with_acknowledged_interrupts(self) -> Self {
+        Self { interrupts: InterruptPolicy::Acknowledged, ..self }
+    }
+
     /// The intercepts.
     #[must_use]
     pub const fn intercepts(&self) -> Intercepts {
@@ -154,6 +181,12 @@ impl VcpuConfig {
     #[must_use]
     pub const fn state(&self) -> StatePolicy {
         self.state
+    }
+
+    /// What becomes of interrupts of the host.
+    #[must_use]
+    pub const fn interrupts(&self) -> InterruptPolicy {
+        self.interrupts
     }
 }
 

@@ -3,6 +3,7 @@
 use core::arch::asm;
 use core::marker::PhantomData;
 
+use crate::interrupt_entries;
 use crate::pin::CpuPin;
 use crate::register::Rflags;
 use crate::segment::DescriptorTable;
@@ -255,6 +256,17 @@ impl<'p> Host<'p> {
     pub unsafe fn call_machine_check_handler(self) {
         // SAFETY: as for NMIs.
         unsafe { asm!("int 18") };
+    }
+
+    /// Calls the host's handler of the interrupt `vector`, as the interrupt would have.
+    ///
+    /// # Safety
+    ///
+    /// The interrupt was acknowledged without its handler having run, and the host lets it run now.
+    #[expect(unsafe_code, reason = "runs a handler of the host")]
+    pub unsafe fn call_interrupt_handler(self, vector: u8) {
+        // SAFETY: privilege level 0, which `CpuPin` promises; the rest is the caller's promise.
+        unsafe { interrupt_entries::call(vector) };
     }
 
     /// Disables interrupts until the guard is dropped, which restores RFLAGS.

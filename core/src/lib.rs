@@ -38,7 +38,11 @@ mod harvest;
 #[cfg(target_arch = "x86_64")]
 mod host;
 mod host_types;
+#[cfg(target_arch = "x86_64")]
+mod host_xss;
 mod instruction;
+#[cfg(target_arch = "x86_64")]
+mod interrupt_entries;
 mod invalidation;
 mod io;
 mod kick;
@@ -65,6 +69,8 @@ mod ram;
 mod register;
 mod segment;
 mod shortcut;
+#[cfg(target_arch = "x86_64")]
+mod software_msrs;
 mod space;
 mod space_edit;
 mod space_log;
@@ -91,7 +97,7 @@ pub use bits::{BitField, BitValue, Register};
 pub use bits::{plain, show_field, upper_case};
 pub use codes::Code;
 pub use complete::CompleteError;
-pub use config::{FpuPolicy, Intercepts, StatePolicy, VcpuConfig};
+pub use config::{FpuPolicy, Intercepts, InterruptPolicy, StatePolicy, VcpuConfig};
 pub use controls::{GuestControls, InterceptError, OwnedBits, PageFaultFilter, PauseLoop, X2APIC_MSRS};
 #[cfg(target_arch = "x86_64")]
 pub use debug::HostDebug;
@@ -117,6 +123,8 @@ pub use guest_paging::{GuestAccess, GuestAccessKind, GuestFault, GuestPaging, Gu
 pub use harvest::{PageFlags, UsedPage};
 #[cfg(target_arch = "x86_64")]
 pub use host::{Host, InterruptsDisabled};
+#[cfg(target_arch = "x86_64")]
+pub use host_xss::HostXss;
 pub use instruction::{Instruction, RegisterOperand, StringOperand, SystemOperand};
 pub use invalidation::Invalidation;
 pub use io::{AddressSize, Io, IoDirection, IoError, IoSize, Ports, StringIo};
@@ -145,6 +153,8 @@ pub use protection::{PageFaultErrorCode, SpecCtrl, SupervisorCet};
 pub use ram::{GuestRam, GuestRamError};
 pub use register::{ControlRegister, Cr0, Cr4, Efer, Gpr, Gprs, Rflags};
 pub use segment::{DescriptorTable, Segment, SegmentAccessRights, SegmentError, SegmentRegister};
+#[cfg(target_arch = "x86_64")]
+pub use software_msrs::{SoftwareMsrs, SpecCtrlSwitch};
 pub use space::AddressSpace;
 pub use space_edit::SpaceEdit;
 pub use state::{

@@ -13,6 +13,7 @@ use crate::state::StateError;
 #[repr(u32)]
 #[expect(missing_docs, reason = "the names are the registers")]
 pub enum SwitchedMsr {
+    SpecCtrl = 0x48,
     SysenterCs = 0x174,
     SysenterEsp = 0x175,
     SysenterEip = 0x176,
@@ -24,11 +25,13 @@ pub enum SwitchedMsr {
     FsBase = 0xc000_0100,
     GsBase = 0xc000_0101,
     KernelGsBase = 0xc000_0102,
+    TscAux = 0xc000_0103,
 }
 
 impl SwitchedMsr {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
+        Self::SpecCtrl,
         Self::SysenterCs,
         Self::SysenterEsp,
         Self::SysenterEip,
@@ -40,6 +43,7 @@ impl SwitchedMsr {
         Self::FsBase,
         Self::GsBase,
         Self::KernelGsBase,
+        Self::TscAux,
     ];
 
     /// The number of the MSR.
@@ -58,7 +62,8 @@ impl SwitchedMsr {
     pub fn check(self, value: u64, width: u32) -> Result<(), StateError> {
         let bits = match self {
             Self::Star => 0,
-            Self::SysenterCs | Self::Sfmask => value & !0xffff_ffff,
+            Self::SpecCtrl => value & !SPEC_CTRL_BITS,
+            Self::SysenterCs | Self::Sfmask | Self::TscAux => value & !0xffff_ffff,
             Self::Pat => invalid_pat(value),
             _ if Gva::new(value).is_canonical(width) => 0,
             _ => return Err(StateError::NonCanonical { register: self.name(), value }),
@@ -70,6 +75,7 @@ impl SwitchedMsr {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::SpecCtrl => "SPEC_CTRL",
             Self::SysenterCs => "SYSENTER_CS",
             Self::SysenterEsp => "SYSENTER_ESP",
             Self::SysenterEip => "SYSENTER_EIP",
@@ -81,9 +87,13 @@ impl SwitchedMsr {
             Self::FsBase => "FS_BASE",
             Self::GsBase => "GS_BASE",
             Self::KernelGsBase => "KERNEL_GS_BASE",
+            Self::TscAux => "TSC_AUX",
         }
     }
 }
+
+/// The bits of [`SpecCtrl`](crate::SpecCtrl) that a processor may have. Which it has depends on CPUID.
+const SPEC_CTRL_BITS: u64 = 0x5ff;
 
 /// The bytes of `pat` that are no memory type, as a mask.
 ///
@@ -207,6 +217,7 @@ mod tests {
         assert_eq!(SwitchedMsr::FsBase.number(), x86::msr::IA32_FS_BASE);
         assert_eq!(SwitchedMsr::GsBase.number(), x86::msr::IA32_GS_BASE);
         assert_eq!(SwitchedMsr::KernelGsBase.number(), x86::msr::IA32_KERNEL_GSBASE);
+        assert_eq!(SwitchedMsr::TscAux.number(), x86::msr::IA32_TSC_AUX);
         assert_eq!(SwitchedMsr::SysenterCs.number(), x86::msr::IA32_SYSENTER_CS);
         assert_eq!(SwitchedMsr::SysenterEsp.number(), x86::msr::IA32_SYSENTER_ESP);
         assert_eq!(SwitchedMsr::SysenterEip.number(), x86::msr::IA32_SYSENTER_EIP);

@@ -15,8 +15,8 @@
 ///   VMX or SVM instructions;
 /// - CR4.VMXE does not change on that processor while a root exists;
 /// - while a virtual processor is loaded on it, these do not change: GDT, IDT, TR, LDTR and the segment registers; STAR, LSTAR,
-///   CSTAR, SFMASK, KERNEL_GS_BASE, the SYSENTER MSRs, PAT, EFER, DEBUGCTL, IA32_XSS. CR0, CR3, the rest of CR4, FS and GS base
-///   and the debug registers may change between two runs, and bits may be added to XCR0, but not taken from it;
+///   CSTAR, SFMASK, KERNEL_GS_BASE, the SYSENTER MSRs, PAT, EFER, DEBUGCTL, IA32_XSS, SPEC_CTRL, TSC_AUX. CR0, CR3, the rest of
+///   CR4, FS and GS base and the debug registers may change between two runs, and bits may be added to XCR0, but not taken from it;
 /// - CR0.TS and CR0.EM are 0 while a guest is entered, unless the guest state for the FPU is not switched; EFER.FFXSR is 0
 ///   if CR4.OSXSAVE is;
 /// - the host does not depend on CR2 after a run, as a page-fault handler would that a run interrupts;

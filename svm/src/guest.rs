@@ -43,7 +43,7 @@ const fn field_of_msr(msr: SwitchedMsr) -> Option<Field<u64, ReadWrite>> {
         SwitchedMsr::Cstar => save::CSTAR,
         SwitchedMsr::Sfmask => save::SFMASK,
         SwitchedMsr::KernelGsBase => save::KERNEL_GS_BASE,
-        SwitchedMsr::FsBase | SwitchedMsr::GsBase => return None,
+        SwitchedMsr::FsBase | SwitchedMsr::GsBase | SwitchedMsr::SpecCtrl | SwitchedMsr::TscAux => return None,
     })
 }
 
@@ -264,10 +264,14 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
     }
 
     fn msr(&self, msr: SwitchedMsr) -> u64 {
-        match field_of_msr(msr) {
-            Some(field) => self.read(field),
-            None if msr == SwitchedMsr::FsBase => self.read(save::FS).base,
-            None => self.read(save::GS).base,
+        match msr {
+            SwitchedMsr::FsBase => self.read(save::FS).base,
+            SwitchedMsr::GsBase => self.read(save::GS).base,
+            SwitchedMsr::SpecCtrl => self.guest.spec_ctrl(),
+            other => match field_of_msr(other) {
+                Some(field) => self.read(field),
+                None => self.guest.software_msrs.guest(other).unwrap_or(0),
+            },
         }
     }
 
@@ -275,11 +279,15 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         msr.check(value, self.guest.mode().canonical_width())?;
         if let Some(field) = field_of_msr(msr) {
             self.write(field, value);
-        } else {
-            let field = if msr == SwitchedMsr::FsBase { save::FS } else { save::GS };
-            let segment = self.read(field);
-            self.write(field, VmcbSegment { base: value, ..segment });
+            return Ok(());
         }
+        let field = match msr {
+            SwitchedMsr::FsBase => save::FS,
+            SwitchedMsr::GsBase => save::GS,
+            other => return self.guest.set_software_msr(other, value),
+        };
+        let segment = self.read(field);
+        self.write(field, VmcbSegment { base: value, ..segment });
         Ok(())
     }
 
@@ -353,6 +361,7 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
     fn pass_msr(&mut self, msr: SwitchedMsr, access: MsrAccess) {
         // The map covers all MSRs that are switched: there is no error.
         let _covered = self.guest.msrpm.set(msr.number(), access, Permission::PassThrough);
+        self.guest.software_msrs.pass(msr, access);
     }
 
     unsafe fn pass_host_msr(&mut self, msr: u32, access: MsrAccess) -> Result<(), MsrRangeError> {

@@ -4,7 +4,8 @@ use core::fmt;
 
 use x86_virt_core::fpu::FpuState;
 use x86_virt_core::{
-    Activity, AddressSpace, CpuState, Events, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, Tag, VcpuConfig,
+    Activity, AddressSpace, CpuState, Events, Format, FpuPolicy, Frames, Gprs, Host, OutOfFrames, SoftwareMsrs,
+    SpecCtrlSwitch, StateError, SwitchedMsr, Tag, VcpuConfig,
 };
 use x86_virt_npt::{NptControls, NptFormat, Pat};
 
@@ -60,6 +61,7 @@ pub struct ParkedVcpu<'s, 'm, A: Frames> {
     pub(crate) activity: Activity,
     pub(crate) time: Time,
     pub(crate) chosen: Chosen,
+    pub(crate) software_msrs: SoftwareMsrs,
 }
 
 impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
@@ -93,6 +95,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             activity: Activity::Running,
             time: Time::new(),
             chosen: Chosen::new(config),
+            software_msrs: SoftwareMsrs::default(),
         };
         guest.set_up();
         Ok(guest)
@@ -124,6 +127,9 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
         if let Err(error) = check_host(self.space.format(), HostPaging::read(host), controls) {
             return Err(LoadRefused { error, vcpu: self });
         }
+        if let Err(msr) = self.load_software_msrs(host, processor.capabilities.features()) {
+            return Err(LoadRefused { error: LoadError::Msr(msr), vcpu: self });
+        }
         if self.asid.is_none_or(|asid| !processor.asids.is_valid(asid)) {
             // What must be flushed is asked again at the entry.
             let (asid, _) = processor.asids.keep(self.asid);
@@ -138,6 +144,36 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
         // The processor may have kept parts of another VMCB at this address, or of this one from before it moved.
         self.vmcb.set_clean(CleanBits::NONE);
         Ok(SvmVcpu::loaded(host, processor, self))
+    }
+
+    /// Takes the host's values of the MSRs that VMRUN does not switch, and puts the guest's SPEC_CTRL where this processor has it.
+    fn load_software_msrs(&mut self, host: Host<'_>, features: SvmFeatures) -> Result<(), SwitchedMsr> {
+        let mut msrs = self.software_msrs;
+        let value = self.spec_ctrl();
+        // On the processor before, it was valid.
+        let _valid = msrs.set_guest(SwitchedMsr::SpecCtrl, value);
+        let has_field = features.spec_ctrl();
+        msrs.load_host(host, if has_field { SpecCtrlSwitch::Processor } else { SpecCtrlSwitch::Software })?;
+        self.software_msrs = msrs;
+        self.vmcb.write(save::SPEC_CTRL, if has_field { value } else { 0 });
+        Ok(())
+    }
+
+    /// SPEC_CTRL of the guest.
+    pub(crate) fn spec_ctrl(&self) -> u64 {
+        match self.software_msrs.spec_ctrl() {
+            SpecCtrlSwitch::Processor => self.vmcb.read(save::SPEC_CTRL),
+            SpecCtrlSwitch::Software => self.software_msrs.guest(SwitchedMsr::SpecCtrl).unwrap_or(0),
+        }
+    }
+
+    /// Sets SPEC_CTRL or TSC_AUX of the guest.
+    pub(crate) fn set_software_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError> {
+        self.software_msrs.set_guest(msr, value)?;
+        if msr == SwitchedMsr::SpecCtrl && self.software_msrs.spec_ctrl() == SpecCtrlSwitch::Processor {
+            self.vmcb.write(save::SPEC_CTRL, value);
+        }
+        Ok(())
     }
 
     fn keep_nmi_blocking(&mut self, features: SvmFeatures) {
@@ -238,6 +274,9 @@ pub enum LoadError {
     /// Pages of the space withhold execute permission, and EFER.NXE of the host is 0.
     #[error("nested tables with no-execute bits on a host with EFER.NXE = 0")]
     NoExecute,
+    /// The guest has a value in this MSR that the processor does not take.
+    #[error("the processor does not take the guest's {}", .0.name())]
+    Msr(SwitchedMsr),
     /// The tables need guest mode execute trap (GMET), which the processor does not have.
     #[error("nested tables with guest mode execute trap on a processor without it")]
     GuestModeExecuteTrap,

@@ -1,7 +1,6 @@
 //! SVM on one processor: EFER.SVME and the host save area.
 
-use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{CpuPin, Cr4, Efer, Frame, Frames, Host, Hpa, OutOfFrames, Tags};
+use x86_virt_core::{CpuPin, Cr4, Efer, Frame, Frames, Host, HostXss, Hpa, OutOfFrames, Tags};
 use x86_virt_npt::{NptFormat, Pat};
 
 use crate::asid::FlushCounts;
@@ -51,8 +50,7 @@ pub(crate) struct Processor<A: Frames> {
     host_state: Frame<A>,
     fs_base: u64,
     gs_base: u64,
-    /// IA32_XSS; 0 on a processor without it.
-    xss: u64,
+    pub(crate) xss: HostXss,
     /// What TSC_RATIO is; of a processor without it, as if it were.
     tsc_ratio: TscRatio,
 }
@@ -93,7 +91,7 @@ impl<'p, A: Frames> SvmRoot<'p, A> {
             host_state,
             fs_base: 0,
             gs_base: 0,
-            xss: 0,
+            xss: HostXss::default(),
             tsc_ratio: TscRatio::ONE,
         };
         let previous_vm_cr = (allowed != vm_cr).then_some(vm_cr);
@@ -162,7 +160,7 @@ impl<A: Frames> Processor<A> {
     /// Takes the state of the host that VMRUN does not keep, for a virtual processor that is loaded now.
     pub(crate) fn load_host_state(&mut self, host: Host<'_>) {
         self.save_host_state(host);
-        self.xss = xss(host);
+        self.xss = HostXss::read(host);
     }
 
     /// Stores the host's FS and GS base again if they have changed; the rest does not change (contract of `CpuPin`).
@@ -188,26 +186,6 @@ impl<A: Frames> Processor<A> {
         // SAFETY: only a processor with the MSR has a guest with another ratio than 1: `set_tsc_ratio` asks CPUID. The host's own counter
         // does not depend on it, and `TscRatio::of` leaves reserved bits 0.
         unsafe { host.set_msr(SvmMsr::TSC_RATIO.into_bits(), ratio.into_bits()) };
-    }
-
-    /// Keeps XSAVES and XRSTORS of a guest, which cannot be intercepted, from supervisor state, which is the host's.
-    #[expect(unsafe_code, reason = "writes an MSR")]
-    #[inline]
-    pub(crate) fn before_xsaves(&self, host: Host<'_>, guest: Osxsave) {
-        if self.xss != 0 && guest == Osxsave::Enabled {
-            // SAFETY: the processor has the MSR, for its value is not 0; the host executes no XSAVES before `after_xsaves`.
-            unsafe { host.set_msr(IA32_XSS, 0) };
-        }
-    }
-
-    /// Brings IA32_XSS back.
-    #[expect(unsafe_code, reason = "writes an MSR")]
-    #[inline]
-    pub(crate) fn after_xsaves(&self, host: Host<'_>, guest: Osxsave) {
-        if self.xss != 0 && guest == Osxsave::Enabled {
-            // SAFETY: the host's own value, which it keeps (`CpuPin`).
-            unsafe { host.set_msr(IA32_XSS, self.xss) };
-        }
     }
 
     /// What VMRUN of the VMCB at `vmcb` depends on besides it.
@@ -252,23 +230,6 @@ impl<A: Frames> Drop for SvmRoot<'_, A> {
             unsafe { self.host.set_msr(SvmMsr::VM_CR.into_bits(), vm_cr.into_bits()) };
         }
     }
-}
-
-/// Number of IA32_XSS.
-///
-/// AMD APM vol. 2, section 11.5, "XSAVE/XRSTOR Instructions".
-const IA32_XSS: u32 = 0xda0;
-
-/// IA32_XSS, or 0 if the processor has none: CPUID leaf 0DH, subleaf 1, EAX bit 3.
-#[expect(unsafe_code, reason = "reads an MSR")]
-fn xss(host: Host<'_>) -> u64 {
-    use x86::cpuid::native_cpuid::cpuid_count;
-    const XSAVES: u32 = 1 << 3;
-    if cpuid_count(0, 0).eax < 0xd || cpuid_count(0xd, 1).eax & XSAVES == 0 {
-        return 0;
-    }
-    // SAFETY: a processor with XSAVES has the MSR.
-    unsafe { host.msr(IA32_XSS) }
 }
 
 #[expect(unsafe_code, reason = "reads EFER")]

@@ -168,7 +168,8 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         self.processor.update_tsc_ratio(self.host, guest.time.ratio);
         guest.vmcb.write(save::RAX, guest.gprs.rax);
         let osxsave = if guest.vmcb.read(save::CR4).osxsave() { Osxsave::Enabled } else { Osxsave::Disabled };
-        self.processor.before_xsaves(self.host, osxsave);
+        guest.software_msrs.enter(self.host);
+        self.processor.xss.clear(self.host, osxsave);
         let debug = HostDebug::exchange(self.host, guest.vmcb.read(save::DR7), &guest.breakpoints);
         let fpu = guest.fpu.prepare(osxsave);
         // SAFETY: SVM is on and the host save area is owned while the root is borrowed. The VMCB has the intercepts of
@@ -178,7 +179,8 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             switch::enter(&mut guest.gprs, guest.vmcb.hpa(), self.processor.host_state(), fpu);
         }
         debug.restore(self.host, self.host.dr6());
-        self.processor.after_xsaves(self.host, osxsave);
+        self.processor.xss.restore(self.host, osxsave);
+        guest.software_msrs.leave(self.host);
     }
 
     /// Lets the host's handler run if a machine check ended the run.

@@ -1,7 +1,7 @@
 //! Events at entries and exits: from the engine to the VMCS and back.
 #![expect(unsafe_code, reason = "window controls; handlers of the host")]
 
-use x86_virt_core::{AttachedKick, Event, Exit, ExitKind, Frames, Kick, Plan, Vcpu as _, Windows};
+use x86_virt_core::{AttachedKick, Event, Exit, ExitKind, Frames, InterruptPolicy, Kick, Plan, Vcpu as _, Windows};
 
 use crate::access::{VmcsRead as _, VmcsWrite as _};
 use crate::control::PrimaryControls;
@@ -96,6 +96,14 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
             } else if information.vector() == exit::MACHINE_CHECK {
                 // SAFETY: the exit took the machine check.
                 unsafe { self.host.call_machine_check_handler() };
+            }
+        } else if reason == BasicExitReason::EXTERNAL_INTERRUPT
+            && self.parts.chosen.interrupts == InterruptPolicy::Acknowledged
+        {
+            let information = self.vmcs.get(field::EXIT_INTERRUPTION_INFORMATION);
+            if information.valid() {
+                // SAFETY: the exit acknowledged the interrupt; the promise of `with_acknowledged_interrupts`.
+                unsafe { self.host.call_interrupt_handler(information.vector()) };
             }
         }
     }

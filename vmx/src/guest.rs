@@ -239,7 +239,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
             SwitchedMsr::Pat => self.vmcs.put(field::GUEST_IA32_PAT, value),
             SwitchedMsr::FsBase => self.vmcs.put(field::GUEST_FS_BASE, value),
             SwitchedMsr::GsBase => self.vmcs.put(field::GUEST_GS_BASE, value),
-            other => self.set_guest_msr(other, value),
+            other => self.set_guest_msr(other, value)?,
         }
         Ok(())
     }
@@ -307,6 +307,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         // The bitmaps cover all of them.
         if self.parts.msr_bitmaps.set(msr.number(), access, Permission::PassThrough).is_ok() {
             self.parts.msrs.pass(msr);
+            self.parts.software_msrs.pass(msr, access);
             self.parts.mode = None;
         }
     }

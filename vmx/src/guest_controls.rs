@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "writes controls")]
 
 use x86_virt_core::{
-    Cr0, Cr4, Exception, Frames, GuestControls, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits,
-    PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, StatePolicy, VcpuConfig,
+    Cr0, Cr4, Exception, Frames, GuestControls, InterceptError, Intercepts, InterruptPolicy, MsrAccess, MsrBitmap as _,
+    OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, StatePolicy, VcpuConfig,
 };
 
 use crate::access::VmcsWrite;
@@ -26,6 +26,7 @@ pub(crate) struct Chosen {
     /// The bits of the guest/host masks that are 0.
     pub(crate) owned: OwnedBits,
     pub(crate) state: StatePolicy,
+    pub(crate) interrupts: InterruptPolicy,
 }
 
 const PAGE_FAULT: u8 = 14;
@@ -40,6 +41,7 @@ impl Chosen {
             pause_loop: None,
             owned: OwnedBits { cr0: Cr0::new().with_ts(true), cr4: Cr4::new() },
             state: config.state(),
+            interrupts: config.interrupts(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The controls that a virtual processor runs with.
 
-use x86_virt_core::VcpuConfig;
+use x86_virt_core::{InterruptPolicy, VcpuConfig};
 use x86_virt_ept::{EptCapabilities, EptControls};
 
 use crate::capability::{Capabilities, Unsupported};
@@ -34,7 +34,7 @@ impl Controls {
             tertiary,
             pin: pin(capabilities)?,
             primary: primary(capabilities, config, tertiary)?,
-            exit: exit(capabilities)?,
+            exit: exit(capabilities, config.interrupts())?,
             entry: entry(capabilities)?,
         })
     }
@@ -101,8 +101,7 @@ fn secondary(
         return Err(Unsupported::Invept);
     }
     let mut required = SecondaryControls::ENABLE_EPT | SecondaryControls::UNRESTRICTED_GUEST;
-    // XSAVES would save and load state that is the host's (IA32_XSS is not switched).
-    let mut refused = SecondaryControls::ENABLE_XSAVES | SecondaryControls::ENABLE_VM_FUNCTIONS;
+    let mut refused = SecondaryControls::ENABLE_VM_FUNCTIONS;
     let wanted = InterceptControls::of(config.intercepts()).secondary;
     required = required | wanted;
     refused = refused | InterceptControls::all().secondary.without(wanted);
@@ -116,7 +115,8 @@ fn secondary(
             refused = refused | control;
         }
     }
-    let mut optional = SecondaryControls::ENABLE_RDTSCP | SecondaryControls::ENABLE_INVPCID;
+    let mut optional =
+        SecondaryControls::ENABLE_RDTSCP | SecondaryControls::ENABLE_INVPCID | SecondaryControls::ENABLE_XSAVES;
     if can_invalidate_vpids(ept) {
         optional = optional | SecondaryControls::ENABLE_VPID;
     } else {
@@ -144,14 +144,18 @@ fn tertiary(capabilities: &Capabilities, tables: EptControls) -> Result<Tertiary
     Ok(TertiaryControls::negotiate(capabilities.tertiary(), required, none, none)?)
 }
 
-fn exit(capabilities: &Capabilities) -> Result<ExitControls, Unsupported> {
-    let required = ExitControls::HOST_ADDRESS_SPACE_SIZE
+fn exit(capabilities: &Capabilities, interrupts: InterruptPolicy) -> Result<ExitControls, Unsupported> {
+    let mut required = ExitControls::HOST_ADDRESS_SPACE_SIZE
         | ExitControls::SAVE_DEBUG_CONTROLS
         | ExitControls::SAVE_IA32_EFER
         | ExitControls::LOAD_IA32_EFER
         | ExitControls::SAVE_IA32_PAT
         | ExitControls::LOAD_IA32_PAT;
-    let refused = ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT | ExitControls::ACTIVATE_SECONDARY_CONTROLS;
+    let mut refused = ExitControls::ACTIVATE_SECONDARY_CONTROLS;
+    match interrupts {
+        InterruptPolicy::Pending => refused = refused | ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT,
+        InterruptPolicy::Acknowledged => required = required | ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT,
+    }
     Ok(ExitControls::negotiate(capabilities.exit(), required, ExitControls::NONE, refused)?)
 }
 

@@ -7,7 +7,8 @@ mod run;
 
 use x86_virt_core::fpu::FpuState;
 use x86_virt_core::{
-    Activity, AddressSpace, AttachedKick, Efer, Events, FpuPolicy, Frame, Frames, Gprs, Host, Hpa, Tag, VcpuConfig,
+    Activity, AddressSpace, AttachedKick, Efer, Events, FpuPolicy, Frame, Frames, Gprs, Host, HostXss, Hpa,
+    SoftwareMsrs, Tag, VcpuConfig,
 };
 use x86_virt_ept::{EptControls, EptFormat, Spptp};
 
@@ -57,6 +58,7 @@ pub struct VmxVcpu<'r, 's, 'm, A: Frames> {
     pub(crate) host: Host<'r>,
     host_state: HostState,
     /// `None` if the host's values come back after each exit.
+    xss: HostXss,
     resident: Option<ResidentMsrs<'r>>,
     translations: &'r mut Translations,
     pub(crate) kick: Option<AttachedKick<'s>>,
@@ -74,6 +76,7 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) switch: Switch,
     pub(crate) fpu: FpuState<A>,
     pub(crate) msrs: Msrs,
+    pub(crate) software_msrs: SoftwareMsrs,
     /// DR0 to DR3.
     pub(crate) breakpoints: [u64; 4],
     pub(crate) dr6: u64,
@@ -164,6 +167,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             switch: Switch::new(Gprs::default()),
             fpu,
             msrs: Msrs::new(),
+            software_msrs: SoftwareMsrs::default(),
             breakpoints: [0; 4],
             dr6: DR6_AFTER_RESET,
             msr_bitmaps: MsrBitmaps::new(frames)?,

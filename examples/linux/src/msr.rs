@@ -23,7 +23,7 @@ pub enum Msr {
     Constant(u64),
 }
 
-/// Where the guest finds what. Any other MSR gives it #GP and is counted, but for those in [`SWITCHED`].
+/// Where the guest finds what. Any other MSR gives it #GP and is counted, but for [those that it has](switched).
 const TABLE: &[(u32, Msr)] = &[
     (0x0000_0010, Msr::Counter),
     // IA32_PLATFORM_ID.
@@ -41,8 +41,10 @@ const TABLE: &[(u32, Msr)] = &[
     (0xc001_1029, Msr::Constant(1 << 1)),
 ];
 
-/// What the guest accesses itself, since the library switches it.
-pub const SWITCHED: [SwitchedMsr; 11] = SwitchedMsr::ALL;
+/// What the guest accesses itself, since the library switches it. CPUID offers it neither SPEC_CTRL nor RDTSCP.
+pub fn switched() -> impl Iterator<Item = SwitchedMsr> {
+    SwitchedMsr::ALL.into_iter().filter(|msr| !matches!(msr, SwitchedMsr::SpecCtrl | SwitchedMsr::TscAux))
+}
 
 /// What the MSR with this number is to the guest.
 #[must_use]

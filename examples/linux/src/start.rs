@@ -97,7 +97,7 @@ fn try_run(number: usize) -> Result<Ending, Box<dyn core::error::Error>> {
     let cpuid = Cpuid { processor: ask, apic_id: u8::try_from(number)?, interface: plan.interface };
     let mut root = Root::enter(&ThisProcessor, plan.frames)?;
     let mut vcpu = root.vcpu(&plan.guest.memory, &VcpuConfig::new())?;
-    for msr in msr::SWITCHED {
+    for msr in msr::switched() {
         vcpu.pass_msr(msr, MsrAccess::ReadWrite);
     }
     if number == 0 {

@@ -23,6 +23,7 @@ const FIRST_INTERRUPT: usize = 32;
 global_asm!(
     include_str!("interrupts.s"),
     counts = sym interrupts::COUNTS,
+    interrupted = sym interrupts::INTERRUPTED,
     end_of_interrupt = const apic::END_OF_INTERRUPT,
     exception = sym exception,
     options(att_syntax),

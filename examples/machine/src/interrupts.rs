@@ -15,6 +15,14 @@ use crate::{MAX_PROCESSORS, processor};
 pub(crate) static COUNTS: [[AtomicU64; 256]; MAX_PROCESSORS] =
     [const { [const { AtomicU64::new(0) }; 256] }; MAX_PROCESSORS];
 
+/// Where the last NMI or #BP of any processor came.
+pub(crate) static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
+
+/// RIP that the last NMI or #BP has interrupted, of whichever processor that was.
+pub fn interrupted() -> u64 {
+    INTERRUPTED.load(Relaxed)
+}
+
 /// How often the calling processor has taken this vector.
 pub fn count(vector: u8) -> u64 {
     COUNTS.get(processor()).and_then(|row| row.get(usize::from(vector))).map_or(0, |count| count.load(Relaxed))

@@ -13,10 +13,12 @@
     incq  ({counts} - 0x18 * 128 + \vector * 8)(%rax)
 .endm
 
-# #BP and NMI: count, return.
+# #BP and NMI: count, take note of RIP, return.
 .macro COUNTED vector
 machine_vector_\vector:
     COUNT \vector
+    movq  8(%rsp), %rax
+    movq  %rax, {interrupted}(%rip)
     popq  %rax
     iretq
 .endm

@@ -1,11 +1,14 @@
 //! An interrupt of the host at every instruction of a run: the timer is set so that it comes one instruction later each time, from
 //! before the run to behind it. The host's registers and the caller's are as before each time, and it comes once.
 
+use alloc::collections::BTreeSet;
+
 use machine::{apic, interrupts};
 use x86_virt::{ExitKind, VcpuConfig};
 
 use crate::bench::Bench;
 use crate::code;
+use crate::feature::{Feature, has};
 use crate::guest::Mode;
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
 use crate::interrupts::take_pending;
@@ -13,6 +16,13 @@ use crate::registers::capture;
 use crate::world_switch::{differences, kept, own_registers, prepare, switch};
 
 const TIMER: u8 = 0x52;
+const NMI: u8 = 2;
+/// Ticks of the machine's timer, of some 42 instructions each in Bochs, between its start and the NMI.
+const NMI_TICKS: u16 = 100;
+/// How many delays there are before a run.
+const DELAYS: u32 = 6000;
+/// Instructions of the library and of the test around at which NMIs must have come.
+const LEAST_PLACES: usize = 300;
 /// Ticks by which a run must be over.
 const MOST: u32 = 20_000;
 /// So many times in a row the interrupt must come behind the run.
@@ -38,6 +48,59 @@ pub(crate) fn resident_state(bench: &Bench) -> Outcome {
     let changed = differences(&before, &capture());
     ensure!(changed.is_empty(), "after the virtual processor is gone, the host has {changed}");
     Ok(())
+}
+
+/// The same with interrupts that the exit acknowledges.
+#[expect(unsafe_code, reason = "promises about handlers")]
+pub(crate) fn acknowledged(bench: &Bench) -> Outcome {
+    // SAFETY: the handlers of `machine` count and no more.
+    let config = unsafe { VcpuConfig::new().with_acknowledged_interrupts() };
+    sweep(bench, &config, 1)?;
+    sweep(bench, &config, 0)
+}
+
+/// NMIs at every instruction: the timer of the machine sends one some thousand instructions after it is started, and each run begins one
+/// instruction later than the one before. The handler says where each came.
+pub(crate) fn nmis(bench: &Bench) -> Outcome {
+    if !has(Feature::InterruptsAnywhere) {
+        return Ok(());
+    }
+    let config = VcpuConfig::new();
+    let outcome = bench.with_guest(Mode::Long, code::world_switch(), &config, |guest| {
+        prepare(guest)?;
+        let expected = own_registers(&config);
+        let (mut places, mut in_guest) = (BTreeSet::new(), 0);
+        for delay in 0..DELAYS {
+            let number = 2 * u64::from(delay) + 1;
+            let kept = kept(number);
+            machine::nmi::start(bench.processor, NMI_TICKS);
+            wait(delay);
+            let before = interrupts::count(NMI);
+            let kind = switch(guest, &kept, number)?;
+            let (came, at) = (interrupts::count(NMI) - before, interrupts::interrupted());
+            machine::nmi::stop();
+            in_guest += u32::from(kind == ExitKind::HostNmi);
+            ensure!(kind != ExitKind::HostNmi || came > 0, "the handler did not run");
+            if came > 0 && kind != ExitKind::HostNmi {
+                places.insert(at);
+            }
+            let changed = differences(&expected, &own_registers(&config));
+            ensure!(changed.is_empty(), "with a delay of {delay}, the host has {changed}");
+        }
+        machine::println!("NMIs at {} instructions, {in_guest} in the guest", places.len());
+        ensure!(in_guest > 0, "no NMI ended a run");
+        ensure!(places.len() >= LEAST_PLACES, "NMIs came at {} instructions only", places.len());
+        Ok(())
+    });
+    machine::nmi::stop();
+    outcome
+}
+
+/// Executes `instructions` instructions, about.
+fn wait(instructions: u32) {
+    for _ in 0..instructions / 2 {
+        core::hint::spin_loop();
+    }
 }
 
 /// Runs with the timer at each distance. `parity` of an exit's number says whether interrupts are disabled.

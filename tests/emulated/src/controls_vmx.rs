@@ -381,15 +381,17 @@ fn supervisor_states(vcpu: &mut Vmx<'_, '_>, _ram: &GuestRam<'_>, state: &mut Cp
     state.cr4.set_osxsave(true);
     state.gprs.rax = u64::MAX;
     state.gprs.rdx = u64::MAX;
+    set_supervisor_states(true);
     sensitive(vcpu, field::XSS_EXITING_BITMAP, u64::MAX)
 }
 
-/// Gives XSAVES, where there is one, something to save: guests have the host's IA32_XSS.
+/// Gives XSAVES, where there is one, something to save, against the promise about IA32_XSS: the library has seen that it is 0, and does
+/// not make it 0 for the guest.
 fn set_supervisor_states(are_on: bool) {
     if has(Feature::SupervisorStates) {
         let supported = __cpuid_count(0xd, 1);
         let states = u64::from(supported.edx) << 32 | u64::from(supported.ecx);
-        // SAFETY: the processor has these states, and nothing on this machine uses XSAVES. No root is entered.
+        // SAFETY: the processor has these states, and nothing on this machine uses XSAVES but a guest that is not to get that far.
         unsafe { wrmsr(IA32_XSS, if are_on { states } else { 0 }) };
     }
 }
@@ -413,7 +415,6 @@ fn sensitive<T: FieldValue>(vcpu: &mut Vmx<'_, '_>, field: Field<T, Sensitive>, 
 /// Each control that this processor has.
 pub(crate) fn that_end_a_run(bench: &Bench) -> Outcome {
     let mut failures = Vec::new();
-    set_supervisor_states(true);
     for case in CASES.iter().filter(|case| case.needs.is_none_or(has)) {
         if let Err(why) = check(bench, case) {
             failures.push(format!("{}: {why}", case.name));

@@ -40,6 +40,8 @@ pub(crate) enum Feature {
     ExactPageWalks,
     /// XSAVES and XRSTORS, with at least one state of the supervisor.
     SupervisorStates,
+    /// SPEC_CTRL.
+    SpecCtrl,
     /// GETSEC.
     Smx,
     /// A triple fault of a guest ends the run: Bochs 2.7 stops with SVM.
@@ -52,6 +54,8 @@ pub(crate) enum Feature {
     InterruptsOnce,
     /// No processor waits for another's turn: with QEMU's `-icount` they run one after the other.
     AllAtOnce,
+    /// An interrupt comes between any two instructions: QEMU's TCG takes it where one of its blocks ends.
+    InterruptsAnywhere,
     /// A guest has a global interrupt flag of its own.
     VirtualGif,
     /// A #DB that is intercepted has its conditions in DR6, and is done with: not for an SVM guest in Bochs 2.7, which leaves DR6 as it was.
@@ -65,7 +69,7 @@ pub(crate) enum Feature {
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -82,6 +86,7 @@ impl Feature {
         Self::MonitorTrapFlag,
         Self::ExactPageWalks,
         Self::SupervisorStates,
+        Self::SpecCtrl,
         Self::Smx,
         Self::GuestSingleStep,
         Self::GuestShutdown,
@@ -89,6 +94,7 @@ impl Feature {
         Self::VirtualGif,
         Self::InterruptsOnce,
         Self::AllAtOnce,
+        Self::InterruptsAnywhere,
         Self::InterceptedDebugExceptions,
         Self::ExactRepetitions,
     ];
@@ -108,6 +114,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::BreakpointInformation
         | Feature::ExactExceptions
         | Feature::InterruptsOnce
+        | Feature::InterruptsAnywhere
         | Feature::ExactRepetitions
         | Feature::ExactPageWalks => !is_tcg(),
         Feature::AllAtOnce => !is_tcg() || machine::processors() == 1,
@@ -121,6 +128,11 @@ pub(crate) fn has(feature: Feature) -> bool {
         // Bochs is the only emulator here with VMX.
         Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),
         Feature::SupervisorStates => __cpuid(0).eax >= 0xd && __cpuid_count(0xd, 1).ecx != 0,
+        Feature::SpecCtrl => {
+            let leaf_7 = if __cpuid(0).eax >= 7 { __cpuid(7).edx } else { 0 };
+            let amd = if __cpuid(0x8000_0000).eax >= 0x8000_0008 { __cpuid(0x8000_0008).ebx } else { 0 };
+            bit(leaf_7, 26) || bit(amd, 14)
+        }
         Feature::Smx => bit(__cpuid(1).ecx, 6),
         Feature::VirtualGif => Processor::detect().vendor() == Some(Vendor::Amd) && bit(__cpuid(0x8000_000a).edx, 16),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),

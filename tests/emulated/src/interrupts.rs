@@ -1,4 +1,5 @@
 //! The host's interrupts end a run, and reach the host's handler once.
+#![expect(unsafe_code, reason = "promises about handlers")]
 
 use core::ops::RangeInclusive;
 
@@ -36,6 +37,26 @@ pub(crate) fn self_sent_come_once(bench: &Bench) -> Outcome {
             ensure_eq!(interrupts::count(SELF_SENT) - before, round - 1, "interrupts taken while disabled");
             take_pending();
             ensure_eq!(interrupts::count(SELF_SENT) - before, round, "interrupts taken");
+        }
+        Ok(())
+    })
+}
+
+/// What the exit acknowledges has been handled when the run has ended, though interrupts are disabled.
+pub(crate) fn acknowledged_come_once(bench: &Bench) -> Outcome {
+    // SAFETY: the handlers of `machine` count and no more.
+    let config = unsafe { VcpuConfig::new().with_acknowledged_interrupts() };
+    bench.with_guest(Mode::Long, &SPIN, &config, |guest| {
+        for vector in (0x30..=0xfe).chain(0x30..=0xfe) {
+            let before = interrupts::count(vector);
+            apic::send_interrupt(bench.processor, vector);
+            guest.vcpu.set_rip(CODE);
+            guest.expect(ExitKind::HostInterrupt)?;
+            ensure!(SPINNING.contains(&guest.vcpu.rip()), "RIP of the guest: {:#x}", guest.vcpu.rip());
+            ensure!(!interrupts::are_enabled(), "a run enabled the host's interrupts");
+            ensure_eq!(interrupts::count(vector) - before, 1, "interrupts {vector:#x} handled in the run");
+            take_pending();
+            ensure_eq!(interrupts::count(vector) - before, 1, "interrupts {vector:#x} afterwards");
         }
         Ok(())
     })

@@ -52,6 +52,7 @@ mod registers;
 mod requests;
 mod shootdown;
 mod soak;
+mod software_msrs;
 mod start_up;
 mod state;
 mod stepping;
@@ -100,6 +101,8 @@ const TESTS: &[Test] = tests! {
         interrupts_disabled: On::Alone,
         interrupts_enabled: On::Alone,
         resident_state: On::Alone,
+        acknowledged: On::AloneOf(Vendor::Intel),
+        nmis: On::Alone,
     }
     debug {
         breakpoint_is_the_guests_own: On::Every,
@@ -108,6 +111,7 @@ const TESTS: &[Test] = tests! {
     }
     interrupts {
         self_sent_come_once: On::Every,
+        acknowledged_come_once: On::Only(Vendor::Intel),
         timer_during_exits: On::Every,
     }
     nmi {
@@ -159,6 +163,11 @@ const TESTS: &[Test] = tests! {
         passed_msr_keeps_its_value: On::Every,
         msr_out_of_range: On::Every,
         ports: On::Every,
+    }
+    software_msrs {
+        tsc_aux: On::Every,
+        spec_ctrl: On::Every,
+        xsaves: On::Every,
     }
     entry_vmx {
         invalid_control: On::Only(Vendor::Intel),

@@ -1,7 +1,7 @@
 //! The virtual processor that is not loaded.
 #![expect(unsafe_code, reason = "gives the virtual processor its VPID")]
 
-use x86_virt_core::{Frames, StatePolicy};
+use x86_virt_core::{Frames, HostXss, SpecCtrlSwitch, StatePolicy, SwitchedMsr};
 
 use super::{Parts, VmxVcpu};
 use crate::access::VmcsWrite as _;
@@ -35,6 +35,9 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
         }
         let Self { vmcs, mut parts } = self;
         let host = root.host();
+        if let Err(msr) = parts.software_msrs.load_host(host, SpecCtrlSwitch::Software) {
+            return Err(LoadRefused { error: LoadError::Msr(msr), vcpu: Self { vmcs, parts } });
+        }
         match root.load_parts(vmcs) {
             Ok((mut vmcs, translations)) => {
                 let host_state = HostState::load(host, &mut vmcs);
@@ -55,7 +58,8 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
                     StatePolicy::Switched => None,
                     StatePolicy::Resident => Some(ResidentMsrs::new(host, &parts.msrs)),
                 };
-                Ok(VmxVcpu { vmcs, host, host_state, resident, translations, kick: None, parts })
+                let xss = HostXss::read(host);
+                Ok(VmxVcpu { vmcs, host, host_state, xss, resident, translations, kick: None, parts })
             }
             Err((vmcs, fail)) => Err(LoadRefused { error: LoadError::Instruction(fail), vcpu: Self { vmcs, parts } }),
         }
@@ -79,6 +83,9 @@ pub enum LoadError {
     /// The processor has other capabilities than the one that the virtual processor was made for.
     #[error("the processor has other capabilities than the one that the virtual processor was made for")]
     OtherProcessor,
+    /// The guest has a value in this MSR that the processor does not take.
+    #[error("the processor does not take the guest's {}", .0.name())]
+    Msr(SwitchedMsr),
     /// VMCLEAR or VMPTRLD failed.
     #[error("the VMCS could not be loaded: {0}")]
     Instruction(VmFail),

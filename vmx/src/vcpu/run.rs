@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "enters the guest")]
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{Activity, AttachedKick, Cr4, Exit, ExitKind, Frames, HostDebug, SwitchedMsr};
+use x86_virt_core::{Activity, AttachedKick, Cr4, Exit, ExitKind, Frames, HostDebug, StateError, SwitchedMsr};
 
 use super::{EntryError, NO_EXIT, VmxVcpu};
 use crate::access::VmcsRead;
@@ -161,6 +161,8 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
             Some(resident) => resident.load(&mut parts.msrs, mode.usable),
             None => parts.msrs.enter(self.host, mode.usable),
         }
+        parts.software_msrs.enter(self.host);
+        self.xss.clear(self.host, mode.osxsave);
         let debug = HostDebug::exchange(self.host, mode.dr7, &parts.breakpoints);
         debug.load_dr6(self.host, parts.dr6);
         if self.host.cr2() != parts.cr2 {
@@ -175,6 +177,8 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         parts.cr2 = self.host.cr2();
         parts.dr6 = self.host.dr6();
         debug.restore(self.host, parts.dr6);
+        self.xss.restore(self.host, mode.osxsave);
+        parts.software_msrs.leave(self.host);
         if self.resident.is_none() {
             parts.msrs.leave(self.host, mode.usable);
         }
@@ -194,11 +198,13 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// The guest's value of an MSR that no VMCS field holds.
     pub(crate) fn guest_msr(&self, msr: SwitchedMsr) -> u64 {
         let resident = self.resident.as_ref().and_then(|resident| resident.value(msr));
-        resident.or_else(|| self.parts.msrs.guest(msr)).unwrap_or(0)
+        let parts = &self.parts;
+        resident.or_else(|| parts.software_msrs.guest(msr)).or_else(|| parts.msrs.guest(msr)).unwrap_or(0)
     }
 
-    pub(crate) fn set_guest_msr(&mut self, msr: SwitchedMsr, value: u64) {
+    pub(crate) fn set_guest_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError> {
         self.settle();
         self.parts.msrs.set_guest(msr, value);
+        self.parts.software_msrs.set_guest(msr, value)
     }
 }

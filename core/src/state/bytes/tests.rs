@@ -122,9 +122,9 @@ fn what_is_not_known_is_refused() {
     assert_eq!(change(10, 1), Err(BytesError::NotAState));
     let msrs = 16 + ROWS.iter().map(|row| row.bytes).sum::<usize>();
     assert_eq!(change(msrs - 1, 4), Err(BytesError::Value { register: "activity", value: 4 }));
-    let first = u64::from(SwitchedMsr::SysenterCs.number());
+    let first = u64::from(SwitchedMsr::SpecCtrl.number());
     assert_eq!(change(msrs + 2, 0xff), Err(BytesError::Msr(first | 0xff)));
-    assert_eq!(change(msrs + 2 + 12, 0x74), Err(BytesError::Msr(first)), "twice the same");
+    assert_eq!(change(msrs + 2 + 24, 0x74), Err(BytesError::Msr(0x174)), "twice the same");
     let extended = msrs + 2 + 12 * Msrs::held().count();
     assert_eq!(change(extended, 2), Err(BytesError::Value { register: "extended state", value: 2 }));
     assert_eq!(change(extended + 2, 0x06), Err(BytesError::Components(0x400)));
