@@ -82,7 +82,7 @@ pub struct ExitContext<'g> {
     pub is_delivering: bool,
 }
 
-/// The kind of an exit whose code says all, or [`ExitKind::Vendor`].
+/// The kind of a frequent exit whose code says all, or [`ExitKind::Vendor`].
 #[inline]
 pub(crate) const fn plain(code: ExitCode) -> ExitKind {
     match code {
@@ -107,7 +107,7 @@ pub(crate) const fn plain(code: ExitCode) -> ExitKind {
         ExitCode::VMGEXIT => ExitKind::Vmgexit,
         #[cfg(feature = "provisional")]
         ExitCode::PML_FULL => ExitKind::PageModificationLogFull,
-        code => instruction(code),
+        _ => ExitKind::Vendor,
     }
 }
 
@@ -159,13 +159,19 @@ const fn instruction(code: ExitCode) -> ExitKind {
 /// ```
 #[must_use]
 pub fn decode_exit(exit: SvmExit, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
-    match plain(exit.code) {
-        ExitKind::Vendor => with_operands(exit, context, decode),
-        kind => kind,
+    match exit.code {
+        // The frequent ones with operands need no second look at the code.
+        ExitCode::IOIO => io(IoioInfo::from_bits(exit.info1), context, decode),
+        ExitCode::MSR => msr(exit.info1, context.gprs),
+        ExitCode::NPF => nested_fault(exit),
+        code => match plain(code) {
+            ExitKind::Vendor => with_operands(exit, context, decode),
+            kind => kind,
+        },
     }
 }
 
-/// The kind of an exit that has operands.
+/// The kind of an exit that is not [`plain`].
 #[inline(never)]
 pub(crate) fn with_operands(
     exit: SvmExit,
@@ -192,7 +198,7 @@ pub(crate) fn with_operands(
             0x40..=0x5f => exception(exit, context),
             0x66..=0x6d => operand::descriptor_table(exit, decode),
             0x90..=0x9f => operand::control_register_written(exit),
-            _ => ExitKind::Vendor,
+            _ => instruction(code),
         },
     }
 }
@@ -204,22 +210,29 @@ const fn low(value: u64) -> u32 {
 }
 
 fn io(info: IoioInfo, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    if info.str() { string_io(info, context, decode) } else { io_with(info, None) }
+}
+
+#[inline(never)]
+fn string_io(info: IoioInfo, context: ExitContext<'_>, decode: impl FnOnce() -> Option<Instruction>) -> ExitKind {
+    // Bochs has no decode assists, but says the address size.
+    let is_complete = context.has_decode_assists && info.address_size().is_some();
+    let decoded = if is_complete { None } else { decode().and_then(|instruction| instruction.string) };
+    let address_size = info
+        .address_size()
+        .or_else(|| decoded.map(|operand| operand.address_size))
+        .unwrap_or(context.default_address_size);
+    let segment = match info.direction() {
+        IoDirection::In => SegmentRegister::Es,
+        IoDirection::Out if context.has_decode_assists => SegmentRegister::from_number(u64::from(info.seg())),
+        IoDirection::Out => decoded.map_or(SegmentRegister::Ds, |operand| operand.segment),
+    };
+    io_with(info, Some(StringIo { repeat: info.rep(), address_size, segment }))
+}
+
+#[inline]
+fn io_with(info: IoioInfo, string: Option<StringIo>) -> ExitKind {
     let Some(size) = info.size() else { return ExitKind::Vendor };
-    let string = info.str().then(|| {
-        // Bochs has no decode assists, but says the address size.
-        let is_complete = context.has_decode_assists && info.address_size().is_some();
-        let decoded = if is_complete { None } else { decode().and_then(|instruction| instruction.string) };
-        let address_size = info
-            .address_size()
-            .or_else(|| decoded.map(|operand| operand.address_size))
-            .unwrap_or(context.default_address_size);
-        let segment = match info.direction() {
-            IoDirection::In => SegmentRegister::Es,
-            IoDirection::Out if context.has_decode_assists => SegmentRegister::from_number(u64::from(info.seg())),
-            IoDirection::Out => decoded.map_or(SegmentRegister::Ds, |operand| operand.segment),
-        };
-        StringIo { repeat: info.rep(), address_size, segment }
-    });
     ExitKind::Io(Io { port: info.port(), size, direction: info.direction(), string })
 }
 

@@ -36,11 +36,11 @@ pub fn decode_exit(reason: ExitReason, vmcs: &impl VmcsRead, gprs: &Gprs) -> Exi
     match reason.basic() {
         BasicExitReason::CPUID => ExitKind::Cpuid,
         BasicExitReason::HLT => ExitKind::Hlt,
-        BasicExitReason::IO_INSTRUCTION => io(vmcs).map_or(ExitKind::Vendor, ExitKind::Io),
+        BasicExitReason::IO_INSTRUCTION => io(vmcs),
         BasicExitReason::RDMSR => ExitKind::ReadMsr(low(gprs.rcx)),
         BasicExitReason::WRMSR => ExitKind::WriteMsr { msr: low(gprs.rcx), value: gprs.edx_eax() },
         BasicExitReason::VMCALL => ExitKind::Hypercall,
-        BasicExitReason::EPT_VIOLATION => ExitKind::NestedFault(ept_violation(vmcs)),
+        BasicExitReason::EPT_VIOLATION => ept_violation(vmcs),
         BasicExitReason::EPT_MISCONFIGURATION => ExitKind::NestedFault(NestedFault {
             gpa: vmcs.get(field::GUEST_PHYSICAL_ADDRESS),
             gva: None,
@@ -138,25 +138,31 @@ fn instruction(reason: ExitReason) -> ExitKind {
     ExitKind::Instruction(special)
 }
 
-fn io(vmcs: &impl VmcsRead) -> Option<Io> {
+fn io(vmcs: &impl VmcsRead) -> ExitKind {
     let qualification = IoQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
-    let string = qualification.string().then(|| {
-        let information = StringIoInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
-        StringIo {
-            repeat: qualification.repeat(),
-            address_size: information.address_size().size().unwrap_or(AddressSize::Bits64),
-            segment: if qualification.input() { SegmentRegister::Es } else { information.segment().into() },
-        }
-    });
-    Some(Io {
-        port: qualification.port(),
-        size: IoSize::from_bytes(u64::from(qualification.size_less_one()) + 1)?,
-        direction: if qualification.input() { IoDirection::In } else { IoDirection::Out },
-        string,
-    })
+    if qualification.string() { string_io(qualification, vmcs) } else { io_with(qualification, None) }
 }
 
-fn ept_violation(vmcs: &impl VmcsRead) -> NestedFault {
+#[inline(never)]
+fn string_io(qualification: IoQualification, vmcs: &impl VmcsRead) -> ExitKind {
+    let information = StringIoInformation::from_bits(vmcs.get(field::EXIT_INSTRUCTION_INFORMATION));
+    let string = StringIo {
+        repeat: qualification.repeat(),
+        address_size: information.address_size().size().unwrap_or(AddressSize::Bits64),
+        segment: if qualification.input() { SegmentRegister::Es } else { information.segment().into() },
+    };
+    io_with(qualification, Some(string))
+}
+
+#[inline]
+fn io_with(qualification: IoQualification, string: Option<StringIo>) -> ExitKind {
+    let Some(size) = IoSize::from_bytes(u64::from(qualification.size_less_one()) + 1) else { return ExitKind::Vendor };
+    let direction = if qualification.input() { IoDirection::In } else { IoDirection::Out };
+    ExitKind::Io(Io { port: qualification.port(), size, direction, string })
+}
+
+#[inline(never)]
+fn ept_violation(vmcs: &impl VmcsRead) -> ExitKind {
     let qualification = EptViolationQualification::from_bits(vmcs.get(field::EXIT_QUALIFICATION));
     let mut access = Access::NONE;
     for (wanted, kind) in [
@@ -170,13 +176,13 @@ fn ept_violation(vmcs: &impl VmcsRead) -> NestedFault {
     }
     let mapped = qualification.readable() || qualification.writable() || qualification.executable();
     let gva = qualification.linear_address_valid().then(|| vmcs.get(field::GUEST_LINEAR_ADDRESS));
-    NestedFault {
+    ExitKind::NestedFault(NestedFault {
         gpa: vmcs.get(field::GUEST_PHYSICAL_ADDRESS),
         gva,
         access,
         cause: if mapped { NestedFaultCause::Permission } else { NestedFaultCause::NotMapped },
         table_walk: gva.is_some() && !qualification.final_translation(),
-    }
+    })
 }
 
 /// A write for which there is no vector of sub-page write permissions. Nothing tells whether it had a linear address.
