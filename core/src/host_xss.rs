@@ -29,10 +29,17 @@ impl HostXss {
         Self(unsafe { host.msr(IA32_XSS) })
     }
 
+    /// Whether there is something to do around runs of this guest.
+    #[inline]
+    #[must_use]
+    pub fn is_switched(self, guest: Osxsave) -> bool {
+        self.0 != 0 && guest == Osxsave::Enabled
+    }
+
     /// Before a run of a guest, which can execute XSAVES if CR4.OSXSAVE is 1.
     #[inline]
     pub fn clear(self, host: Host<'_>, guest: Osxsave) {
-        if self.0 != 0 && guest == Osxsave::Enabled {
+        if self.is_switched(guest) {
             // SAFETY: the processor has the MSR, for its value is not 0; the host executes no XSAVES before `restore`.
             unsafe { host.set_msr(IA32_XSS, 0) };
         }
@@ -41,7 +48,7 @@ impl HostXss {
     /// After the run.
     #[inline]
     pub fn restore(self, host: Host<'_>, guest: Osxsave) {
-        if self.0 != 0 && guest == Osxsave::Enabled {
+        if self.is_switched(guest) {
             // SAFETY: the host's own value.
             unsafe { host.set_msr(IA32_XSS, self.0) };
         }

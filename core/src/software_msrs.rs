@@ -126,6 +126,12 @@ impl SoftwareMsrs {
         }
     }
 
+    /// Whether there is something to do around runs. Only `load_host`, `set_guest` and `pass` can change that.
+    #[must_use]
+    pub fn is_any_switched(&self) -> bool {
+        self.differing != Set::NONE || self.passed != Set::NONE
+    }
+
     /// Writes the guest's values where they differ from the host's.
     #[inline]
     pub fn enter(&self, host: Host<'_>) {

@@ -15,12 +15,28 @@ use x86_virt_core::{
 use self::registers::{check_canonical, check_cr3};
 use crate::access::{VmcsRead, VmcsWrite};
 use crate::cache::Cached;
+use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
 use crate::segment::SegmentFields;
 use crate::vcpu::{DR6_AFTER_RESET, EntryError, VmxVcpu};
 use crate::vcpu_state;
 use crate::vmcs::CurrentVmcs;
+
+impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
+    /// RIP has 32 bits outside of 64-bit mode.
+    #[cold]
+    fn wrap_rip(&self, rip: u64) -> u64 {
+        let is_64_bit = self.efer().lma() && self.segment(SegmentRegister::Cs).rights.long();
+        if is_64_bit { rip } else { rip & 0xffff_ffff }
+    }
+
+    #[cold]
+    fn end_shadow(&mut self, state: InterruptibilityState) {
+        let open = state.with_blocking_by_sti(false).with_blocking_by_mov_ss(false);
+        self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, open);
+    }
+}
 
 impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     type Reason = ExitReason;
@@ -252,8 +268,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         let length = self.vmcs.get(field::EXIT_INSTRUCTION_LENGTH);
         let next = self.rip().wrapping_add(u64::from(length));
         // Only 64-bit code has a RIP of more than 32 bits, so that only code just below 4 GiB can be elsewhere.
-        let wraps = next >> 32 != 0 && !(self.efer().lma() && self.segment(SegmentRegister::Cs).rights.long());
-        Ok(if wraps { next & 0xffff_ffff } else { next })
+        Ok(if next >> 32 == 0 { next } else { self.wrap_rip(next) })
     }
 
     fn interruptibility(&self) -> Interruptibility {
@@ -273,11 +288,11 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     fn clear_shadow(&mut self) {
         let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
         if state.blocking_by_sti() || state.blocking_by_mov_ss() {
-            let open = state.with_blocking_by_sti(false).with_blocking_by_mov_ss(false);
-            self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, open);
+            self.end_shadow(state);
         }
     }
 
+    #[cold]
     fn raise_single_step(&mut self) {
         // With DEBUGCTL.BTF the guest steps from branch to branch.
         if !self.vmcs.get(field::GUEST_IA32_DEBUGCTL).btf() {

@@ -167,21 +167,20 @@ pub(crate) unsafe fn vmread_failure(field: u32) -> Outcome {
 /// - The value is right for the field: see [`Access::Sensitive`](crate::field::Access::Sensitive).
 #[inline]
 pub(crate) unsafe fn vmwrite(field: u32, value: u64) -> Outcome {
-    let (has_failed, carry): (u8, u8);
     // SAFETY: the caller fulfils the conditions above.
     unsafe {
         asm!(
             "vmwrite {field}, {value}",
-            "setbe {has_failed}",
-            "setc {carry}",
+            "jc {invalid}",
+            "jz {valid}",
             field = in(reg) u64::from(field),
             value = in(reg) value,
-            has_failed = lateout(reg_byte) has_failed,
-            carry = lateout(reg_byte) carry,
+            invalid = label { return Outcome::FailInvalid },
+            valid = label { return Outcome::FailValid },
             options(nostack),
         );
     }
-    if has_failed == 0 { Outcome::Succeed } else { Outcome::new(carry, 1) }
+    Outcome::Succeed
 }
 
 /// INVEPT: invalidates translations that were made through extended page tables.

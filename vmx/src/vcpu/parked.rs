@@ -42,6 +42,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
             Ok((mut vmcs, translations)) => {
                 let host_state = HostState::load(host, &mut vmcs);
                 parts.msrs.load_host(host);
+                parts.mode = None;
                 parts.switch.host_rsp = 0;
                 if let Some(vpid) = translations.arrive(parts.vpid) {
                     parts.vpid = Some(vpid);

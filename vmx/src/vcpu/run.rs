@@ -2,7 +2,9 @@
 #![expect(unsafe_code, reason = "enters the guest")]
 
 use x86_virt_core::fpu::Osxsave;
-use x86_virt_core::{Activity, AttachedKick, Cr4, Exit, ExitKind, Frames, HostDebug, StateError, SwitchedMsr};
+use x86_virt_core::{
+    Activity, AttachedKick, Cr4, Exit, ExitKind, Frames, HostDebug, HostXss, SoftwareMsrs, StateError, SwitchedMsr,
+};
 
 use super::{EntryError, NO_EXIT, VmxVcpu};
 use crate::access::VmcsRead;
@@ -25,16 +27,21 @@ pub(crate) struct Mode {
     usable: msrs::Set,
     osxsave: Osxsave,
     dr7: u64,
+    /// There is something to do for SPEC_CTRL, TSC_AUX or IA32_XSS.
+    has_more: bool,
 }
 
 impl Mode {
     #[cold]
-    fn read(vmcs: &impl VmcsRead, msrs: &Msrs) -> Self {
+    fn read(vmcs: &impl VmcsRead, parts: (&Msrs, &SoftwareMsrs), xss: HostXss) -> Self {
+        let (msrs, software_msrs) = parts;
         let efer = vmcs.get(field::GUEST_IA32_EFER);
         let osxsave = vmcs.get(field::CR4_READ_SHADOW).osxsave();
+        let osxsave = if osxsave { Osxsave::Enabled } else { Osxsave::Disabled };
         Self {
             usable: msrs.usable(efer),
-            osxsave: if osxsave { Osxsave::Enabled } else { Osxsave::Disabled },
+            osxsave,
+            has_more: software_msrs.is_any_switched() || xss.is_switched(osxsave),
             dr7: vmcs.get(field::GUEST_DR7).into_bits(),
         }
     }
@@ -155,14 +162,16 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         let parts = &mut self.parts;
         let mode = match parts.mode {
             Some(mode) => mode,
-            None => *parts.mode.insert(Mode::read(&self.vmcs, &parts.msrs)),
+            None => *parts.mode.insert(Mode::read(&self.vmcs, (&parts.msrs, &parts.software_msrs), self.xss)),
         };
         match &mut self.resident {
             Some(resident) => resident.load(&mut parts.msrs, mode.usable),
             None => parts.msrs.enter(self.host, mode.usable),
         }
-        parts.software_msrs.enter(self.host);
-        self.xss.clear(self.host, mode.osxsave);
+        if mode.has_more {
+            parts.software_msrs.enter(self.host);
+            self.xss.clear(self.host, mode.osxsave);
+        }
         let debug = HostDebug::exchange(self.host, mode.dr7, &parts.breakpoints);
         debug.load_dr6(self.host, parts.dr6);
         if self.host.cr2() != parts.cr2 {
@@ -177,8 +186,10 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         parts.cr2 = self.host.cr2();
         parts.dr6 = self.host.dr6();
         debug.restore(self.host, parts.dr6);
-        self.xss.restore(self.host, mode.osxsave);
-        parts.software_msrs.leave(self.host);
+        if mode.has_more {
+            self.xss.restore(self.host, mode.osxsave);
+            parts.software_msrs.leave(self.host);
+        }
         if self.resident.is_none() {
             parts.msrs.leave(self.host, mode.usable);
         }
@@ -205,6 +216,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     pub(crate) fn set_guest_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError> {
         self.settle();
         self.parts.msrs.set_guest(msr, value);
+        self.parts.mode = None;
         self.parts.software_msrs.set_guest(msr, value)
     }
 }
