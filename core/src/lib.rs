@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod access;
 mod addr;
+mod apic;
 mod bits;
 mod bytes;
 mod codes;
@@ -89,6 +90,7 @@ mod walk;
 
 pub use access::Access;
 pub use addr::{Gpa, Gva, Hpa, PageSize};
+pub use apic::{ApicError, ApicInterface, ApicState, ApicVirtualization, GuestApic};
 #[cfg(feature = "arbitrary")]
 #[doc(hidden)]
 pub use arbitrary;

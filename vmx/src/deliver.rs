@@ -14,12 +14,14 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
     /// What the entry does about events, written to the VMCS. Only called if something is due.
     #[cold]
     pub(crate) fn prepare_events(&mut self) -> Result<Plan, EntryError> {
+        self.hand_over();
         let plan = self.parts.events.plan(self.interruptibility());
         if let Some(event) = plan.deliver {
             self.wake_up();
             self.write_event(event)?;
         }
         self.arm(plan.windows);
+        self.wait_for_priority(plan.below_class);
         Ok(plan)
     }
 
@@ -60,7 +62,8 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
     pub(crate) fn write_primary(&mut self, primary: PrimaryControls) {
         if primary != self.parts.primary {
             self.parts.primary = primary;
-            // SAFETY: only called for windows, the monitor trap, the TSC offset and what `Intercepts` names: the host depends on none.
+            // SAFETY: only called for windows, the monitor trap, the TSC offset and what `Intercepts` names, on none of which the host
+            // depends, and for the TPR shadow, with the virtual-APIC page in place: without it, CR8 ends a run.
             unsafe { self.vmcs.put_sensitive(field::PRIMARY_CONTROLS, primary) };
         }
     }
@@ -164,13 +167,14 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
         Exit { kind: ExitKind::Shutdown, reason }
     }
 
-    /// Whether the run ended for a window that only the engine waits for, so that the guest goes on.
+    /// Whether the run ended for a window or a task priority that only the engine waits for, so that the guest goes on.
     #[inline]
     pub(crate) fn is_own_window(&mut self, exit: &Exit<ExitReason>) -> bool {
         let events = &mut self.parts.events;
         match exit.kind {
             ExitKind::InterruptWindow => !events.interrupt_window() && events.armed_windows().interrupt,
             ExitKind::NmiWindow => !events.nmi_window() && events.armed_windows().nmi,
+            ExitKind::TprBelowThreshold => self.is_own_threshold(),
             _ => false,
         }
     }

@@ -223,8 +223,8 @@ impl<'s, 'm, A: Frames> VmxVcpu<'_, 's, 'm, A> {
     /// Writes the secondary controls.
     pub(crate) fn write_secondary(&mut self, secondary: SecondaryControls) {
         self.parts.secondary = secondary;
-        // SAFETY: only called to change "enable VM functions", "EPT-violation #VE" and "enable PML", with the structures that they make
-        // the processor use in place.
+        // SAFETY: only called to change "enable VM functions", "EPT-violation #VE", "enable PML" and those of a virtual APIC, with the
+        // structures that they make the processor use in place, and for what `Intercepts` names.
         unsafe { self.vmcs.put_sensitive(field::SECONDARY_CONTROLS, secondary) };
     }
 }

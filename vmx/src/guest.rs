@@ -108,7 +108,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
             ControlRegister::Cr2 => self.parts.cr2,
             ControlRegister::Cr3 => self.vmcs.get(field::GUEST_CR3),
             ControlRegister::Cr4 => self.guest_cr4().into_bits(),
-            ControlRegister::Cr8 => self.parts.cr8,
+            ControlRegister::Cr8 => self.task_priority().into(),
         }
     }
 
@@ -137,7 +137,8 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
                 if bits != 0 {
                     return Err(StateError::Bits { register: "CR8", value, bits });
                 }
-                self.parts.cr8 = value;
+                let [task_priority, ..] = value.to_le_bytes();
+                self.set_task_priority(task_priority);
             }
         }
         Ok(())
@@ -280,7 +281,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
             nmi_blocked: state.blocking_by_nmi(),
             gif_clear: self.parts.events.global_interrupts() == GlobalInterrupts::Disabled,
             debug_pending: pending.bs() || pending.enabled_breakpoint() || pending.rtm(),
-            task_priority: u8::try_from(self.parts.cr8).unwrap_or(u8::MAX),
+            task_priority: self.task_priority(),
         }
     }
 

@@ -39,6 +39,7 @@ mod setup;
 mod tables;
 pub mod testing;
 mod tsc;
+mod virtual_apic;
 mod vmfunc;
 
 #[cfg(target_arch = "x86_64")]
@@ -49,6 +50,8 @@ mod deliver;
 mod eptp_switching;
 #[cfg(target_arch = "x86_64")]
 mod guest;
+#[cfg(target_arch = "x86_64")]
+mod guest_apic;
 #[cfg(target_arch = "x86_64")]
 mod guest_controls;
 #[cfg(target_arch = "x86_64")]
@@ -128,6 +131,7 @@ pub use testing::{CountingVmcs, FakeVmcs};
 pub use tsc::TscMultiplier;
 #[cfg(target_arch = "x86_64")]
 pub use vcpu::{CreateError, EntryError, LoadError, LoadRefused, ParkedVcpu, VmxVcpu};
+pub use virtual_apic::VirtualApic;
 #[cfg(target_arch = "x86_64")]
 pub use vmcs::{CurrentVmcs, Vmcs};
 pub use vmfunc::VmFunction;

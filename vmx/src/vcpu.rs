@@ -34,6 +34,7 @@ use crate::root::VmxRoot;
 use crate::setup::Controls;
 use crate::sub_pages::SubPages;
 use crate::switch::Switch;
+use crate::virtual_apic::Attached;
 use crate::vmcs::{CurrentVmcs, Vmcs};
 use crate::vpid::{FlushCounts, Translations, VpidUse};
 
@@ -98,7 +99,9 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     /// What of the guest's mode the world switch needs; `None` if the VMCS must be asked.
     pub(crate) mode: Option<Mode>,
     pub(crate) cr2: u64,
-    pub(crate) cr8: u64,
+    /// CR8, if no virtual APIC has it.
+    pub(crate) cr8: u8,
+    pub(crate) virtual_apic: Option<Attached<'m, A>>,
     pub(crate) events: Events,
     /// The guest may be handling an NMI: one was delivered, or the VMCS was changed, and NMIs were not seen unblocked since.
     pub(crate) nmi_handled: bool,
@@ -127,7 +130,7 @@ impl<'s, 'm, A: Frames> Parts<'s, 'm, A> {
     }
 
     /// Nothing is known of what the processor has invalidated for.
-    fn forget_generations(&mut self) {
+    pub(crate) fn forget_generations(&mut self) {
         self.seen = 0;
         if let Some(spaces) = &self.eptp_spaces {
             spaces.forget();
@@ -184,6 +187,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             mode: None,
             cr2: 0,
             cr8: 0,
+            virtual_apic: None,
             events: Events::new(),
             nmi_handled: false,
             activity: Activity::Running,

@@ -323,6 +323,16 @@ impl Events {
         self.update();
     }
 
+    /// Hands an interrupt of a local APIC that was asked for over to an APIC which the processor virtualizes: it counts as accepted, since
+    /// nothing takes it back. One of an 8259A stays.
+    pub fn hand_over(&mut self) -> Option<u8> {
+        let request = self.interrupt.filter(|request| request.class().is_some())?;
+        self.interrupt = None;
+        self.accepted = Some(request.vector());
+        self.update();
+        Some(request.vector())
+    }
+
     /// After an exit in the delivery of `event`: it is delivered anew.
     pub const fn interrupted(&mut self, event: Event) {
         self.next = Some(Next { event, progress: Progress::Interrupted });

@@ -6,6 +6,7 @@ use core::ops::RangeInclusive;
 use alloc::vec::Vec;
 
 use crate::addr::Gva;
+use crate::apic::GuestApic;
 use crate::event::{Event, Events, GlobalInterrupts, Interruptibility};
 use crate::exit::{Exit, ExitKind};
 use crate::linear;
@@ -37,6 +38,9 @@ macro_rules! registers {
         )*
     };
 }
+
+/// It has no virtual APIC.
+impl GuestApic for ScriptedVcpu {}
 
 impl Vcpu for ScriptedVcpu {
     type Reason = ScriptedReason;

@@ -195,6 +195,23 @@ impl VirtualApicPage {
         }
     }
 
+    /// The 64 bits at `offset`, as RDMSR of an x2APIC reads them; `None` as in [`read`](Self::read). The halves are read one after the
+    /// other.
+    #[must_use]
+    pub fn read_wide(&self, offset: ApicOffset) -> Option<u64> {
+        let (low, high) = self.halves(offset)?;
+        Some(u64::from(low.load(Ordering::Relaxed)) | u64::from(high.load(Ordering::Relaxed)) << 32)
+    }
+
+    /// Writes 64 bits at `offset`, as an x2APIC has them, if that is a multiple of 16 below 4096. Nothing follows from it.
+    pub fn write_wide(&self, offset: ApicOffset, value: u64) {
+        if let Some((low, high)) = self.halves(offset) {
+            let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+            low.store(u32::from_le_bytes([a, b, c, d]), Ordering::Relaxed);
+            high.store(u32::from_le_bytes([e, f, g, h]), Ordering::Relaxed);
+        }
+    }
+
     /// The vectors in `register`. The parts are read one after the other.
     #[must_use]
     pub fn vectors(&self, register: ApicVectors) -> VectorSet {
@@ -221,6 +238,11 @@ impl VirtualApicPage {
     pub fn interrupt_command(&self) -> u64 {
         let half = |offset| u64::from(self.read(offset).unwrap_or(0));
         half(ApicOffset::ICR_LOW) | half(ApicOffset::ICR_HIGH) << 32
+    }
+
+    fn halves(&self, offset: ApicOffset) -> Option<(&AtomicU32, &AtomicU32)> {
+        let low = self.register(offset)?;
+        Some((low, self.words.get(usize::from(offset.into_bits() / 4) + 1)?))
     }
 
     fn register(&self, offset: ApicOffset) -> Option<&AtomicU32> {
@@ -292,6 +314,12 @@ mod tests {
         page.write(ApicOffset::ICR_LOW, 0x4041);
         page.write(ApicOffset::ICR_HIGH, 0x0200_0000);
         assert_eq!(page.interrupt_command(), 0x0200_0000_0000_4041);
+        page.write_wide(ApicOffset::ICR_LOW, 0x0000_0002_0000_40fd);
+        assert_eq!(page.words[0xc1].load(super::Ordering::Relaxed), 2);
+        assert_eq!(page.read(ApicOffset::ICR_LOW), Some(0x40fd));
+        assert_eq!(page.read(ApicOffset::ICR_HIGH), Some(0x0200_0000), "a register of its own");
+        assert_eq!(page.read_wide(ApicOffset::ICR_LOW), Some(0x0000_0002_0000_40fd));
+        assert_eq!(page.read_wide(ApicOffset::from_bits(0x304)), None);
     }
 
     proptest! {
