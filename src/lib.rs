@@ -17,6 +17,8 @@ pub use x86_virt_svm as svm;
 pub use x86_virt_vmx as vmx;
 
 #[cfg(target_arch = "x86_64")]
+mod apic;
+#[cfg(target_arch = "x86_64")]
 pub mod check;
 #[cfg(target_arch = "x86_64")]
 mod controls;
@@ -35,6 +37,8 @@ mod time;
 #[cfg(target_arch = "x86_64")]
 mod vcpu;
 
+#[cfg(target_arch = "x86_64")]
+pub use apic::EnableApicError;
 #[cfg(target_arch = "x86_64")]
 pub use parked::{AnyParkedVcpu, LoadError, LoadRefused, UnloadError};
 #[cfg(target_arch = "x86_64")]

@@ -9,7 +9,7 @@ use self::bus::Bus;
 use crate::GuestMemory;
 use crate::addr::Gpa;
 use crate::complete;
-use crate::exit::NestedFault;
+use crate::exit::{ApicAccess, ApicAccessKind, NestedFault};
 use crate::guest_paging::GuestFault;
 use crate::io::AddressSize;
 use crate::operand::OperandSize;
@@ -241,6 +241,30 @@ impl Mmio {
         parse::parse(vcpu, memory, fault.gpa)
     }
 
+    /// Decodes the instruction that accessed the page of the local APIC, which is at `base`. `complete` answers it with the registers as the
+    /// device.
+    ///
+    /// # Errors
+    ///
+    /// [`MmioError::Unknown`] as for [`of`](Self::of), and for string instructions and operands that leave the page, which software does not
+    /// use there; and [`MmioError::NoOperand`] if no instruction has read or written an operand.
+    pub fn of_apic_access<V: Vcpu>(
+        vcpu: &V,
+        memory: &impl GuestMemory,
+        access: ApicAccess,
+        base: Gpa,
+    ) -> Result<Self, MmioError> {
+        let gpa = Gpa::new(base.get().wrapping_add(u64::from(access.offset)));
+        if !matches!(access.kind, ApicAccessKind::Read | ApicAccessKind::Write) {
+            return Err(MmioError::NoOperand { base });
+        }
+        let mmio = parse::parse(vcpu, memory, gpa)?;
+        if mmio.second.is_some() || matches!(mmio.operation, MmioOperation::String(_)) {
+            return Err(MmioError::Unknown { rip: vcpu.rip(), gpa });
+        }
+        Ok(mmio)
+    }
+
     /// Does what the instruction does, with `device` as the memory at the address, and goes to the next instruction.
     ///
     /// An operand in two pages is accessed page by page: the part of it that is memory there, and the other at `device`, in pieces of up to
@@ -347,6 +371,12 @@ pub enum MmioError {
     TableWalk {
         /// The address.
         gpa: Gpa,
+    },
+    /// No operand of an instruction is in the page of the local APIC, but code, a stack or a table.
+    #[error("the guest uses the local APIC at {base} for code, a stack or a table")]
+    NoOperand {
+        /// Where the page is.
+        base: Gpa,
     },
     /// Memory of the guest, which a string instruction or an operand in two pages also accesses, cannot be reached.
     #[error("the other operand cannot be reached: {0}")]

@@ -1,8 +1,8 @@
 //! What ends a run, changed while the guest lives.
 
 use x86_virt_core::{
-    Cr0, Cr4, Exception, Frames, GuestControls, Gva, InterceptError, Intercepts, MsrAccess, MsrBitmap as _, OwnedBits,
-    PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, Vcpu as _, VcpuConfig,
+    Cr0, Cr4, Exception, Frames, GuestApic, GuestControls, Gva, InterceptError, Intercepts, MsrAccess, MsrBitmap as _,
+    OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, Vcpu as _, VcpuConfig,
 };
 
 use crate::exit::SvmExit;
@@ -110,6 +110,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             && self.raise_page_fault(Gva::new(exit.info2), code).is_ok()
     }
 }
+
+/// AVIC is not used: there is no virtual APIC.
+impl<A: Frames> GuestApic for SvmVcpu<'_, '_, '_, A> {}
 
 impl<A: Frames> GuestControls for SvmVcpu<'_, '_, '_, A> {
     fn intercepts(&self) -> Intercepts {

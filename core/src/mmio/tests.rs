@@ -8,7 +8,7 @@ use super::{
 use crate::GuestMemory;
 use crate::access::Access;
 use crate::addr::Gpa;
-use crate::exit::{NestedFault, NestedFaultCause};
+use crate::exit::{ApicAccess, ApicAccessKind, NestedFault, NestedFaultCause};
 use crate::guest_memory::AccessError;
 use crate::io::AddressSize;
 use crate::mapping::Translation;
@@ -311,4 +311,26 @@ fn a_32_bit_guest_has_segments() {
     vcpu.state.cpu.cs.rights = SegmentAccessRights::CODE32;
     let mmio = Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap();
     assert_eq!((mmio.size, mmio.length), (Bits32, 5));
+}
+
+#[test]
+fn an_access_to_the_apic_is_an_access() {
+    let base = Gpa::new(DEVICE);
+    let access = |kind| ApicAccess { offset: 0x300, kind };
+    // MOV [RBX + 300H], ECX.
+    let (mut vcpu, memory) = guest(&[0x89, 0x8b, 0, 3, 0, 0]);
+    let mmio = Mmio::of_apic_access(&vcpu, &memory, access(ApicAccessKind::Write), base).unwrap();
+    let source = MmioSource::Register(low(Gpr::Rcx, Bits32));
+    assert_eq!((mmio.gpa, mmio.operation), (Gpa::new(DEVICE + 0x300), MmioOperation::Store(source)));
+    let mut device = Device { value: 0, log: Vec::new() };
+    mmio.complete(&mut vcpu, &memory, &mut device).unwrap();
+    assert_eq!(device.log, [(true, DEVICE + 0x300, 4, 0x4433_2211)]);
+    for kind in [ApicAccessKind::Fetch, ApicAccessKind::EventDelivery, ApicAccessKind::Other] {
+        let error = Mmio::of_apic_access(&vcpu, &memory, access(kind), base).unwrap_err();
+        assert_eq!(error, MmioError::NoOperand { base });
+    }
+    // STOSD.
+    let (vcpu, memory) = guest(&[0xab]);
+    let error = Mmio::of_apic_access(&vcpu, &memory, access(ApicAccessKind::Write), base).unwrap_err();
+    assert_eq!(error, MmioError::Unknown { rip: CODE, gpa: Gpa::new(DEVICE + 0x300) });
 }

@@ -2,7 +2,10 @@
 
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 
-use x86_virt::{Processor, Vendor};
+use x86_virt::vmx::{Capabilities, SecondaryControls};
+use x86_virt::{Host, Processor, Vendor};
+
+use crate::bench::ThisProcessor;
 
 /// A feature of the processor that CPUID reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +68,10 @@ pub(crate) enum Feature {
     ExactRepetitions,
     /// An entry loads the CR2 that the guest shall have: not that of an SVM guest in Bochs 2.7.
     LoadedCr2,
+    /// A guest reads registers of its local APIC without an exit: APIC-register virtualization of VMX.
+    ApicRegisters,
+    /// The processor delivers interrupts of the virtual APIC: virtual-interrupt delivery of VMX.
+    VirtualInterruptDelivery,
 }
 
 impl Feature {
@@ -97,6 +104,8 @@ impl Feature {
         Self::InterruptsAnywhere,
         Self::InterceptedDebugExceptions,
         Self::ExactRepetitions,
+        Self::ApicRegisters,
+        Self::VirtualInterruptDelivery,
     ];
 }
 
@@ -135,8 +144,16 @@ pub(crate) fn has(feature: Feature) -> bool {
         }
         Feature::Smx => bit(__cpuid(1).ecx, 6),
         Feature::VirtualGif => Processor::detect().vendor() == Some(Vendor::Amd) && bit(__cpuid(0x8000_000a).edx, 16),
+        Feature::ApicRegisters => has_control(SecondaryControls::APIC_REGISTER_VIRTUALIZATION),
+        Feature::VirtualInterruptDelivery => has_control(SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY),
         Feature::Rdtscp => bit(__cpuid(0x8000_0001).edx, 27),
     }
+}
+
+/// Whether the processor has VMX with this control.
+fn has_control(control: SecondaryControls) -> bool {
+    let capabilities = Capabilities::read(Host::new(&ThisProcessor));
+    capabilities.is_ok_and(|capabilities| capabilities.secondary().may_be_one().contains(control))
 }
 
 /// Whether QEMU's TCG is the processor: it says so as a hypervisor would.

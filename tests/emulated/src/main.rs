@@ -62,6 +62,7 @@ mod together;
 mod unsupported;
 mod vendor_exits;
 mod views;
+mod virtual_apic;
 mod world_switch;
 
 use bench::Bench;
@@ -234,6 +235,21 @@ const TESTS: &[Test] = tests! {
         a_step_comes_first: On::Every,
         global_interrupt_flag: On::Every,
         virtual_gif: On::Every,
+    }
+    virtual_apic {
+        cr8_needs_no_exit: On::Only(Vendor::Intel),
+        an_interrupt_waits_for_cr8: On::Only(Vendor::Intel),
+        a_threshold_ends_a_run: On::Only(Vendor::Intel),
+        accesses_in_memory: On::Only(Vendor::Intel),
+        registers_in_memory: On::Only(Vendor::Intel),
+        registers_in_msrs: On::Only(Vendor::Intel),
+        interrupts_by_priority: On::Only(Vendor::Intel),
+        interrupts_wait: On::Only(Vendor::Intel),
+        self_ipi_and_eoi: On::Only(Vendor::Intel),
+        interrupts_in_memory: On::Only(Vendor::Intel),
+        requests_are_handed_over: On::Only(Vendor::Intel),
+        state_is_restored: On::Only(Vendor::Intel),
+        what_is_missing_is_named: On::Only(Vendor::Intel),
     }
     kick {
         before_the_entry: On::Every,
