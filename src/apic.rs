@@ -2,7 +2,30 @@
 
 use x86_virt_core::{ApicError, ApicState, ApicVirtualization, Frames, GuestApic, GuestRam, OutOfFrames};
 
+use crate::root::Root;
 use crate::vcpu::{AnyVcpu, either};
+
+impl<A: Frames> Root<'_, A> {
+    /// Whether the processor can virtualize a local APIC so.
+    ///
+    /// # Errors
+    ///
+    /// [`ApicError`] with what is missing. This version of the library does not use AVIC of SVM.
+    pub fn check_apic_virtualization(&self, wanted: ApicVirtualization) -> Result<(), ApicError> {
+        match self {
+            #[cfg(feature = "vmx")]
+            Self::Vmx(root) => root.capabilities().check_apic_virtualization(wanted),
+            #[cfg(feature = "svm")]
+            Self::Svm(_) => {
+                let _ = wanted;
+                Err(NO_AVIC)
+            }
+        }
+    }
+}
+
+#[cfg(feature = "svm")]
+const NO_AVIC: ApicError = ApicError::Missing { needs: "a virtual APIC that the library uses: AVIC is none" };
 
 impl<'m, A: Frames> AnyVcpu<'_, '_, 'm, A> {
     /// Lets the processor virtualize the guest's local APIC. `access_page` is memory of which the first 4096 bytes are mapped, in a page of
@@ -32,7 +55,7 @@ impl<'m, A: Frames> AnyVcpu<'_, '_, 'm, A> {
             #[cfg(feature = "svm")]
             Self::Svm(_) => {
                 let (_, _, _) = (frames, access_page, virtualization);
-                Err(ApicError::Missing { needs: "a virtual APIC that the library uses: AVIC is none" }.into())
+                Err(NO_AVIC.into())
             }
         }
     }

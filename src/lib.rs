@@ -56,6 +56,7 @@ pub use vcpu::{AnyVcpu, EntryError, Reason};
 #[doc = include_str!("../docs/guide/src/refused-entry.md")]
 #[doc = include_str!("../docs/guide/src/state.md")]
 #[doc = include_str!("../docs/guide/src/time.md")]
+#[doc = include_str!("../docs/guide/src/virtual-apic.md")]
 pub mod guide {}
 
 /// The example of the guide that needs the feature `testing`.

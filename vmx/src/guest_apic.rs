@@ -13,7 +13,8 @@ use crate::virtual_apic::{self, ApicControls, Attached, CR8_EXITING, VirtualApic
 
 impl<'m, A: Frames> VmxVcpu<'_, '_, 'm, A> {
     /// Makes `apic` the local APIC of the guest, as far as the processor shall virtualize one, in place of another one. Its task priority
-    /// becomes what CR8 is now; a register besides is what the page has.
+    /// becomes what CR8 is now; each other register is what the page has. MSRs of the x2APIC that were passed to the guest end runs again,
+    /// but those that are virtualized.
     ///
     /// Unless `virtualization` delivers interrupts, [`request_interrupt`](x86_virt_core::Vcpu::request_interrupt) waits for the task priority as
     /// without it, and no exit tells of that. If it does, a request of the kind [`fixed`](x86_virt_core::InterruptRequest::fixed) becomes one
@@ -217,7 +218,7 @@ impl<A: Frames> GuestApic for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn check_apic_virtualization(&self, wanted: ApicVirtualization) -> Result<(), ApicError> {
-        ApicControls::new(wanted, self.capabilities()).map(drop)
+        self.capabilities().check_apic_virtualization(wanted)
     }
 
     fn set_apic_virtualization(&mut self, wanted: ApicVirtualization) -> Result<(), ApicError> {

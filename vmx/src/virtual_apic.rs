@@ -140,6 +140,19 @@ impl ApicControls {
     }
 }
 
+impl Capabilities {
+    /// Whether a processor with these capabilities can virtualize a local APIC so.
+    ///
+    /// # Errors
+    ///
+    /// [`ApicError::Missing`] with the first control that it lacks.
+    ///
+    /// Intel SDM vol. 3, section 27.6.8, "Controls for APIC Virtualization".
+    pub fn check_apic_virtualization(&self, wanted: ApicVirtualization) -> Result<(), ApicError> {
+        ApicControls::new(wanted, self).map(drop)
+    }
+}
+
 /// A control of the secondary word, with what asks for it.
 struct Row {
     is_wanted: fn(ApicVirtualization) -> bool,

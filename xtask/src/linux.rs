@@ -19,7 +19,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use self::files::Kernel;
-use self::guest::{Files, Guest, Interface};
+use self::guest::{Apics, Files, Guest, Interface};
 use crate::boot::Time;
 use crate::cargo::Workspace;
 use crate::console;
@@ -60,6 +60,9 @@ pub(crate) struct Arguments {
     /// The local APIC has its registers in memory, never in MSRs
     #[arg(long)]
     xapic: bool,
+    /// Whether the processor virtualizes the local APICs: if it can, always, or never
+    #[arg(long, value_enum, default_value_t = Apics::Auto)]
+    apic: Apics,
     /// QEMU's time is the host's, and its processors run side by side: no run is like another
     #[arg(long)]
     real_time: bool,
@@ -134,6 +137,7 @@ impl Arguments {
             append: &self.append,
             time: if self.real_time || self.shell { Time::Real } else { Time::Counted },
             interface: if self.xapic { Interface::Memory } else { Interface::MemoryOrMsrs },
+            apics: self.apic,
             is_verbose: self.verbose,
             has_shell: self.shell,
             slices: if self.trace.is_some() { SLICES } else { 0 },

@@ -192,15 +192,18 @@ impl Board {
         self.processors.get_mut(processor).map(|processor| &mut processor.apic)
     }
 
+    /// The interrupt with this vector, which was a level, is over at a local APIC.
+    pub fn end_level(&mut self, vector: u8) {
+        let mut messages = Vec::new();
+        self.ioapic.end(vector, &mut |message| messages.push(message));
+        self.send_all(messages);
+    }
+
     fn perform(&mut self, sender: usize, effect: Effect) {
         match effect {
             Effect::None => {}
             Effect::Send(message) => self.send(Some(sender), message),
-            Effect::End(vector) => {
-                let mut messages = Vec::new();
-                self.ioapic.end(vector, &mut |message| messages.push(message));
-                self.send_all(messages);
-            }
+            Effect::End(vector) => self.end_level(vector),
         }
     }
 

@@ -2,12 +2,16 @@
 
 mod answer;
 mod devices;
+mod virtual_apic;
 
 use spin::Mutex;
 use x86_virt::{
-    CompleteError, CpuState, ExitKind, GuestMemory, InjectError, InterruptRequest, IoError, MmioError, SkipError,
-    StateError, Vcpu,
+    ApicError, CompleteError, CpuState, ExitKind, GuestApic, GuestMemory, InjectError, InterruptRequest, IoError,
+    MmioError, SkipError, StateError, Vcpu,
 };
+
+use self::virtual_apic::Levels;
+pub use self::virtual_apic::VIRTUALIZED;
 
 use crate::account::Account;
 use crate::board::{Activity, Board, Ending, Signal, Told};
@@ -38,6 +42,8 @@ pub struct Processor<'a, M, H> {
     is_halted: bool,
     /// The interrupt that it was asked to take.
     requested: Option<Signal>,
+    /// Interrupts of the virtual APIC that are levels.
+    levels: Levels,
 }
 
 /// What to do next.
@@ -50,7 +56,7 @@ enum Next {
 impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
     /// The processor with this number; the first one runs at once, the others when they are started.
     pub const fn new(guest: &'a Guest<M>, host: H, number: usize, cpuid: Cpuid, account: Account) -> Self {
-        Self { guest, host, number, cpuid, account, is_halted: false, requested: None }
+        Self { guest, host, number, cpuid, account, is_halted: false, requested: None, levels: [0; 4] }
     }
 
     /// Runs it until the guest ends.
@@ -58,8 +64,8 @@ impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
     /// # Errors
     ///
     /// [`RunError`] if the guest cannot go on. The other processors end, too.
-    pub fn run<V: Vcpu>(&mut self, vcpu: &mut V) -> Result<Ending, RunError<V::EntryError>> {
-        let result = self.run_to_end(vcpu);
+    pub fn run<V: GuestApic>(&mut self, vcpu: &mut V) -> Result<Ending, RunError<V::EntryError>> {
+        let result = self.begin(vcpu).and_then(|()| self.run_to_end(vcpu));
         if result.is_err() {
             self.end(Ending::Failed);
         }
@@ -72,7 +78,12 @@ impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
         &self.account
     }
 
-    fn run_to_end<V: Vcpu>(&mut self, vcpu: &mut V) -> Result<Ending, RunError<V::EntryError>> {
+    /// The processor has the registers of the local APIC, if it does a part of it.
+    fn begin<V: GuestApic>(&mut self, vcpu: &mut V) -> Result<(), RunError<V::EntryError>> {
+        if virtual_apic::is_used(vcpu) { self.reset_apic(vcpu, &mut self.guest.board.lock()) } else { Ok(()) }
+    }
+
+    fn run_to_end<V: GuestApic>(&mut self, vcpu: &mut V) -> Result<Ending, RunError<V::EntryError>> {
         // The exit that is being answered, and since when.
         let mut last = None;
         loop {
@@ -104,7 +115,7 @@ impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
     }
 
     /// Brings the devices up to date, and gives the processor what came for it.
-    fn prepare<V: Vcpu>(&mut self, vcpu: &mut V) -> Result<Next, RunError<V::EntryError>> {
+    fn prepare<V: GuestApic>(&mut self, vcpu: &mut V) -> Result<Next, RunError<V::EntryError>> {
         let mut board = self.guest.board.lock();
         if self.number == 0 {
             while board.has_room()
@@ -122,11 +133,17 @@ impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
                 vcpu.cancel_event();
                 vcpu.withdraw_interrupt();
                 vcpu.set_state(&CpuState::real_mode(u16::from(page) << 8, 0))?;
+                if virtual_apic::is_used(vcpu) {
+                    self.reset_apic(vcpu, &mut board)?;
+                }
                 self.is_halted = false;
             }
             Activity::Running => {}
         }
         if matches!(next, Next::Enter) {
+            if virtual_apic::is_used(vcpu) {
+                self.hand_over(vcpu, &mut board)?;
+            }
             self.ask(vcpu, &mut board);
             if self.is_halted {
                 next = Next::Sleep;
@@ -154,7 +171,7 @@ impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
     }
 
     /// Asks the processor to take what has come for it, as soon as it does. Either wakes one that halts.
-    fn ask<V: Vcpu>(&mut self, vcpu: &mut V, board: &mut Board) {
+    fn ask<V: GuestApic>(&mut self, vcpu: &mut V, board: &mut Board) {
         if board.signal(self.number) == Some(Signal::Nmi) {
             board.accept(self.number, Signal::Nmi);
             vcpu.request_nmi();
@@ -166,11 +183,16 @@ impl<'a, M: GuestMemory, H: Host> Processor<'a, M, H> {
             Some(Signal::External(vector)) => InterruptRequest::external(vector),
             Some(Signal::Nmi) | None => {
                 vcpu.withdraw_interrupt();
-                return;
+                return self.wake(vcpu, vcpu.deliverable_interrupt().is_some());
             }
         };
         vcpu.request_interrupt(request);
-        if self.is_halted && vcpu.interruptibility().interrupts_enabled {
+        self.wake(vcpu, true);
+    }
+
+    /// An interrupt that waits ends HLT, if the guest takes interrupts.
+    fn wake<V: Vcpu>(&mut self, vcpu: &V, waits: bool) {
+        if waits && self.is_halted && vcpu.interruptibility().interrupts_enabled {
             self.is_halted = false;
         }
     }
@@ -226,6 +248,9 @@ pub enum RunError<E: core::error::Error> {
     /// An access to a device cannot be completed.
     #[error(transparent)]
     Mmio(#[from] MmioError),
+    /// The virtual APIC lacks something.
+    #[error(transparent)]
+    Apic(#[from] ApicError),
     /// An event cannot be injected.
     #[error(transparent)]
     Inject(#[from] InjectError),

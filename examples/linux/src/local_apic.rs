@@ -5,6 +5,7 @@
 mod register;
 mod timer;
 mod vectors;
+pub mod virtualized;
 
 use crate::clock::{Clock, Ticks};
 use crate::interrupt::{Delivery, Destination, Message, Trigger};
@@ -33,6 +34,13 @@ const DELIVERY_MODE: u32 = 7 << 8;
 const VERSION: u32 = 0x14 | 5 << 16;
 /// An interrupt's vector is below 16.
 const ILLEGAL_VECTOR: u32 = 1 << 6;
+
+/// The number of the register of an MSR from [`FIRST_MSR`] to [`LAST_MSR`].
+#[must_use]
+pub const fn number_of(msr: u32) -> u8 {
+    let [number, ..] = msr.to_le_bytes();
+    number
+}
 
 /// Where the registers are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

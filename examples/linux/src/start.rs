@@ -9,14 +9,14 @@ use linux::account::Account;
 use linux::board::{Board, Ending, Setup};
 use linux::clock::Clock;
 use linux::cpuid::{Cpuid, Registers};
-use linux::exit_loop::{Guest, Processor};
+use linux::exit_loop::{Guest, Processor, VIRTUALIZED};
 use linux::loader::{self, Files};
 use linux::local_apic::Interface;
-use linux::{acpi, msr};
+use linux::{acpi, local_apic, msr};
 use machine::time::Speeds;
 use machine::{arg, println};
 use spin::{Mutex, Once};
-use x86_virt::{Access, CpuState, Gpa, Mapping, MsrAccess, PageSize, Root, Space, Vcpu, VcpuConfig};
+use x86_virt::{Access, CpuState, Gpa, GuestRam, Mapping, MsrAccess, PageSize, Root, Space, Vcpu, VcpuConfig};
 
 use crate::memory::{self, Frames, ThisProcessor};
 use crate::processor::ThisMachine;
@@ -27,6 +27,8 @@ struct Plan {
     frames: Frames,
     speeds: Speeds,
     interface: Interface,
+    /// The APIC-access page, if the processor does a part of the local APICs.
+    access_page: Option<GuestRam<'static>>,
     guest: Guest<Space<'static, Frames>>,
     state: CpuState,
     slices: usize,
@@ -65,14 +67,39 @@ pub(crate) fn prepare() -> Result<(), Box<dyn core::error::Error>> {
     let space = root.address_space()?;
     let large = Mapping { smallest: PageSize::Size2M, ..Mapping::new(Access::ALL) };
     space.map(Gpa::new(0)..Gpa::new(bytes), &ram, 0, large)?;
+    let access_page = access_page(&root, &space)?;
     let interface = if arg("apic") == Some("memory") { Interface::Memory } else { Interface::MemoryOrMsrs };
     let now = machine::tsc();
     let setup = Setup { processors, interface, clock, seconds: number("seconds")?.unwrap_or(0), now };
     let guest = Guest { memory: space, board: Mutex::new(Board::new(&setup)), console: Mutex::new(()) };
     let slices = usize::try_from(number("timeline")?.unwrap_or(0))?;
     println!("guest: {} MiB, {processors} processors; time-stamp counter: {kilohertz} kHz", bytes >> 20);
-    PLAN.call_once(|| Plan { frames, speeds, interface, guest, state, slices });
+    PLAN.call_once(|| Plan { frames, speeds, interface, access_page, guest, state, slices });
     Ok(())
+}
+
+/// The page that the guest accesses in place of the registers of its local APICs, if the processor does a part of them: as the word
+/// `apics=` of the command line says, or if it can.
+fn access_page(
+    root: &Root<'_, Frames>,
+    space: &Space<'static, Frames>,
+) -> Result<Option<GuestRam<'static>>, Box<dyn core::error::Error>> {
+    let wanted = arg("apics");
+    let found =
+        if wanted == Some("software") { Ok(false) } else { root.check_apic_virtualization(VIRTUALIZED).map(|()| true) };
+    match found {
+        Ok(true) => println!("local APICs: with the processor's virtualization"),
+        Ok(false) => println!("local APICs: in software"),
+        Err(error) if wanted == Some("virtual") => return Err(error.into()),
+        Err(error) => println!("local APICs: in software: {error}"),
+    }
+    if found != Ok(true) {
+        return Ok(None);
+    }
+    let page = memory::guest_ram(0x1000).ok_or(StartError::Memory { what: "the APIC-access page" })??;
+    let at = Gpa::new(local_apic::BASE)..Gpa::new(local_apic::BASE + 0x1000);
+    space.map(at, &page, 0, Mapping::new(Access::READ.union(Access::WRITE)).largest(PageSize::Size4K))?;
+    Ok(Some(page))
 }
 
 /// Runs one processor of the guest.
@@ -97,6 +124,9 @@ fn try_run(number: usize) -> Result<Ending, Box<dyn core::error::Error>> {
     let cpuid = Cpuid { processor: ask, apic_id: u8::try_from(number)?, interface: plan.interface };
     let mut root = Root::enter(&ThisProcessor, plan.frames)?;
     let mut vcpu = root.vcpu(&plan.guest.memory, &VcpuConfig::new())?;
+    if let Some(page) = &plan.access_page {
+        vcpu.enable_virtual_apic(&plan.frames, Some(page), VIRTUALIZED)?;
+    }
     for msr in msr::switched() {
         vcpu.pass_msr(msr, MsrAccess::ReadWrite);
     }

@@ -46,6 +46,14 @@ pub(super) enum Interface {
     MemoryOrMsrs,
 }
 
+/// Who does the local APICs of the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Apics {
+    Auto,
+    Virtual,
+    Software,
+}
+
 /// A guest on a machine.
 #[derive(Debug, Clone)]
 pub(super) struct Guest<'a> {
@@ -56,6 +64,7 @@ pub(super) struct Guest<'a> {
     pub(super) append: &'a str,
     pub(super) time: Time,
     pub(super) interface: Interface,
+    pub(super) apics: Apics,
     pub(super) is_verbose: bool,
     pub(super) has_shell: bool,
     pub(super) slices: u32,
@@ -132,6 +141,7 @@ impl<'a> Guest<'a> {
             append: "",
             time: Time::Counted,
             interface: Interface::MemoryOrMsrs,
+            apics: Apics::Auto,
             is_verbose: false,
             has_shell: false,
             slices: 0,
@@ -193,6 +203,11 @@ impl<'a> Guest<'a> {
         if self.interface == Interface::Memory {
             words.push("apic=memory".to_owned());
         }
+        match self.apics {
+            Apics::Auto => {}
+            Apics::Virtual => words.push("apics=virtual".to_owned()),
+            Apics::Software => words.push("apics=software".to_owned()),
+        }
         if self.has_shell {
             words.push("input".to_owned());
         }
@@ -234,6 +249,11 @@ impl fmt::Display for Guest<'_> {
         write!(formatter, "linux ({kernel}) on {machine} ({}), cpus={cpus}, {memory_mib} MiB", machine.vendor)?;
         if self.interface == Interface::Memory {
             formatter.write_str(", xAPIC")?;
+        }
+        match self.apics {
+            Apics::Auto => {}
+            Apics::Virtual => formatter.write_str(", virtual APICs")?,
+            Apics::Software => formatter.write_str(", APICs in software")?,
         }
         if self.time == Time::Real {
             formatter.write_str(", real time")?;

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::bad;
 use super::files::Kernel;
-use super::guest::{self, Files, Guest, Interface};
+use super::guest::{self, Apics, Files, Guest, Interface};
 use super::judge;
 use crate::boot::Run;
 use crate::cargo::Workspace;
@@ -39,6 +39,7 @@ pub(super) fn on(workspace: &Workspace, machines: &[Machine], tally: &mut Tally)
     // The longest first.
     let mut guests = vec![
         guest(&bochs, &cloud, 1),
+        Guest { apics: Apics::Software, ..guest(&bochs, &cloud, 1) },
         guest(&qemu, &cloud, 2),
         Guest { interface: Interface::Memory, ..guest(&qemu, &cloud, 2) },
         guest(&qemu, &stock, 1),

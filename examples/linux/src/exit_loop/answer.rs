@@ -1,21 +1,23 @@
 //! What each exit is answered with.
 
 use x86_virt::{
-    Access, CompleteError, ControlRegister, ControlRegisterAccess, Cr0, Cr4, Exception, ExitKind, GuestMemory, IoError,
-    Mmio, MmioError, NestedFault, RegisterAccess, Vcpu,
+    Access, CompleteError, ControlRegister, ControlRegisterAccess, Cr0, Cr4, Exception, ExitKind, GuestApic,
+    GuestMemory, IoError, Mmio, MmioError, NestedFault, RegisterAccess, Vcpu,
 };
 
 use super::devices::Devices;
+use super::virtual_apic;
 use super::{Processor, RunError};
 use crate::board::Ending;
 use crate::host::Host;
+use crate::local_apic;
 use crate::msr::{self, Msr};
 
 /// What KVM answers to a hypercall that it does not have, see `cpuid`.
 const NO_SUCH_HYPERCALL: i64 = -1000;
 
 impl<M: GuestMemory, H: Host> Processor<'_, M, H> {
-    pub(super) fn answer<V: Vcpu>(&mut self, vcpu: &mut V, kind: ExitKind) -> Result<(), RunError<V::EntryError>> {
+    pub(super) fn answer<V: GuestApic>(&mut self, vcpu: &mut V, kind: ExitKind) -> Result<(), RunError<V::EntryError>> {
         match kind {
             ExitKind::HostInterrupt => self.host.take_interrupts(),
             ExitKind::HostNmi => {}
@@ -36,6 +38,9 @@ impl<M: GuestMemory, H: Host> Processor<'_, M, H> {
             ExitKind::ReadMsr(number) => self.read_msr(vcpu, number)?,
             ExitKind::WriteMsr { msr, value } => self.write_msr(vcpu, msr, value)?,
             ExitKind::NestedFault(fault) => self.device_memory(vcpu, &fault)?,
+            ExitKind::ApicWrite(offset) => self.apic_write(vcpu, offset)?,
+            ExitKind::ApicAccess(access) => self.apic_access(vcpu, access)?,
+            ExitKind::ApicEoi(vector) => self.apic_end(vector),
             ExitKind::ControlRegister(access) => self.control_register(vcpu, access)?,
             ExitKind::DebugRegister { number, access } => debug_register(vcpu, number, access)?,
             ExitKind::Xsetbv { register, value } => vcpu.complete_xsetbv(register, value)?,
@@ -80,7 +85,12 @@ impl<M: GuestMemory, H: Host> Processor<'_, M, H> {
         }
     }
 
-    fn write_msr<V: Vcpu>(&mut self, vcpu: &mut V, number: u32, value: u64) -> Result<(), RunError<V::EntryError>> {
+    fn write_msr<V: GuestApic>(
+        &mut self,
+        vcpu: &mut V,
+        number: u32,
+        value: u64,
+    ) -> Result<(), RunError<V::EntryError>> {
         let mut board = self.guest.board.lock();
         let now = self.host.now();
         let done = match msr::of(number) {
@@ -94,6 +104,13 @@ impl<M: GuestMemory, H: Host> Processor<'_, M, H> {
             Some(Msr::Constant(_)) => Some(()),
             Some(Msr::Counter) | None => None,
         };
+        if done.is_some() && virtual_apic::is_used(vcpu) {
+            match (msr::of(number), board.apic(self.number)) {
+                (Some(Msr::ApicBase), Some(apic)) => Self::show_apic(vcpu, apic, now)?,
+                (Some(Msr::Apic), _) => self.apic_written(vcpu, &mut board, local_apic::number_of(number), now)?,
+                _ => {}
+            }
+        }
         drop(board);
         match done {
             Some(()) => Ok(vcpu.skip_instruction()?),
