@@ -26,6 +26,8 @@ const MEMORY_MIB: u32 = 512;
 /// The modules of KVM, below those of the kernel.
 const KVM: [&str; 4] =
     ["virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko", "arch/x86/kvm/kvm-intel.ko"];
+/// QEMU's exit status when the machine restarts, as `-no-reboot` has it.
+const RESTART: i32 = 0;
 /// Lines more than any run prints.
 const MOST_LINES: usize = 100_000;
 
@@ -85,23 +87,42 @@ pub(super) fn boot(
         lines.push(line.to_owned());
         lines.len() < MOST_LINES
     })?;
-    let tests: Vec<_> = lines.iter().filter_map(|line| console::test(line)).collect();
-    let verdict = judge(&lines, &tests, end)
+    let mut tests: Vec<_> = lines.iter().filter_map(|line| console::test(line)).collect();
+    let pass = match machine.emulator {
+        Emulator::Bochs => crate::bochs::PASS,
+        Emulator::Qemu => {
+            let log = fs::read(place.join(KERNEL_LOG))?;
+            tests.push(Test { name: "restart".to_owned(), outcome: restarted(&String::from_utf8_lossy(&log)) });
+            RESTART
+        }
+    };
+    let verdict = judge(&lines, &tests, end, pass)
         .map_err(|why| format!("{why}; the kernel's log is {}", place.join(KERNEL_LOG).display()));
     Ok(Run { tests, verdict, took: began.elapsed() })
 }
 
 /// A pass takes the program's word, and that of the emulator.
-fn judge(lines: &[String], tests: &[Test], end: End) -> Result<(), String> {
+fn judge(lines: &[String], tests: &[Test], end: End, pass: i32) -> Result<(), String> {
     if let Some(test) = tests.iter().find(|test| test.outcome.is_err()) {
         return Err(format!("{} failed: {}", test.name, test.outcome.as_ref().err().map_or("", String::as_str)));
     }
     match (console::verdict(lines), end) {
-        (Some(Verdict::Pass), End::Exit(status)) if matches!(status.code(), Some(qemu::PASS | crate::bochs::PASS)) => {
-            Ok(())
-        }
+        (Some(Verdict::Pass), End::Exit(status)) if status.code() == Some(pass) => Ok(()),
         (Some(Verdict::Fail), _) => Err("the program says that it failed".to_owned()),
         (_, end) => Err(format!("no verdict ({end:?}) after the line `{}`", lines.last().map_or("", String::as_str))),
+    }
+}
+
+/// Whether Linux ended with a restart, before which the module had left VMX or SVM on all processors. A triple fault ends QEMU in the same way, and
+/// so does a panic, since Linux restarts after one.
+fn restarted(log: &str) -> Result<(), String> {
+    let mut rest = log;
+    for line in ["x86_virt_demo: 0 processors run guests from here on", "reboot: Restarting system"] {
+        (_, rest) = rest.split_once(line).ok_or_else(|| format!("the kernel did not say `{line}`"))?;
+    }
+    match ["Kernel panic", "Oops", "BUG:"].iter().find(|mark| log.contains(**mark)) {
+        None => Ok(()),
+        Some(mark) => Err(format!("the kernel says `{mark}`")),
     }
 }
 
@@ -114,7 +135,7 @@ fn qemu(kernel: &Kernel, machine: &Machine, cpus: u8) -> Command {
     command.args(["-debugcon", "stdio", "-serial", &format!("file:{KERNEL_LOG}")]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     command.arg("-kernel").arg(kernel.image()).args(["-initrd", &format!("../{ARCHIVE}")]);
-    command.args(["-append", "console=ttyS0 quiet panic=-1"]);
+    command.args(["-append", "console=ttyS0 quiet panic=-1 demo_firmware"]);
     command
 }
 
@@ -161,4 +182,25 @@ debugger_log: -
         memory_image::BASE,
         crate::bochs::LOG_FILE,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::restarted;
+
+    #[test]
+    fn a_restart_is_told_from_other_ends() {
+        let (left, restart) = ("x86_virt_demo: 0 processors run guests from here on\n", "reboot: Restarting system\n");
+        let fine = format!("[    9.1] {left}[    9.2] {restart}");
+        assert_eq!(restarted(&fine), Ok(()));
+        for bad in [
+            String::new(),
+            left.to_owned(),
+            format!("{restart}{left}"),
+            format!("x86_virt_demo: 1 processors run guests from here on\n{restart}"),
+            format!("[    9.0] Kernel panic - not syncing: Fatal exception\n{fine}"),
+        ] {
+            assert!(restarted(&bad).is_err(), "{bad}");
+        }
+    }
 }

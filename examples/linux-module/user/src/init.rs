@@ -14,6 +14,11 @@ pub(crate) fn run() -> ! {
             false
         }
     };
+    // Does not come back where there is firmware.
+    if has_passed && let Err(error) = tests::restart() {
+        ports::line(&format!("error: {error:#}"));
+        ports::end(false);
+    }
     ports::end(has_passed)
 }
 

@@ -16,6 +16,9 @@ use crate::{guests, load, ports};
 
 mod coexistence;
 mod misuse;
+mod power;
+
+pub(crate) use power::restart;
 
 const MODULE: &str = "/x86_virt_demo.ko";
 const NAME: &str = "x86_virt_demo";
@@ -25,9 +28,12 @@ const MOST_STACK: u32 = 14 * 1024;
 /// Lines of the kernel's log that are shown for a test.
 const SHOWN_LINES: usize = 4;
 
+/// It needs firmware.
+const SLEEP: &str = "sleep_and_wake";
+
 type Test = (&'static str, fn() -> anyhow::Result<()>);
 
-const TESTS: [Test; 13] = [
+const TESTS: [Test; 14] = [
     ("load", load_module),
     ("hello_on_every_processor", hello_on_every_processor),
     ("other_endings", other_endings),
@@ -39,6 +45,7 @@ const TESTS: [Test; 13] = [
     ("module_first", coexistence::module_first),
     ("load_and_unload_50_times", load_and_unload_50_times),
     ("processors_go_and_come", coexistence::processors_go_and_come),
+    (SLEEP, power::sleep_and_wake),
     // The module stays after it.
     ("panic_is_an_error", panic_is_an_error),
     ("linux_is_unharmed", linux_is_unharmed),
@@ -51,6 +58,10 @@ pub(crate) fn all() -> anyhow::Result<bool> {
     let mut log = KernelLog::from_now()?;
     let mut has_passed = true;
     for (name, test) in TESTS {
+        if name == SLEEP && !power::has_firmware()? {
+            ports::line("  without firmware nothing wakes this machine, and how it sleeps is not tested");
+            continue;
+        }
         let began = Instant::now();
         let outcome = test().and_then(|()| check_kernel(&mut log));
         let took = began.elapsed().as_secs_f64();
