@@ -53,6 +53,12 @@ impl Cache {
         self.slot(register).get()
     }
 
+    /// The same for a register that is set next, so that it need not be kept.
+    #[inline]
+    pub(crate) fn peek(&self, register: Cached, read: impl FnOnce() -> u64) -> u64 {
+        if self.known.get() & register.bit() == 0 { read() } else { self.slot(register).get() }
+    }
+
     #[inline]
     pub(crate) fn set(&mut self, register: Cached, value: u64) {
         self.slot(register).set(value);
@@ -115,6 +121,8 @@ mod tests {
         }
         assert_eq!((vmcs.get(field::GUEST_RIP), vmcs.get(field::GUEST_RFLAGS).into_bits()), (0x7c02, 2));
         cache.forget();
-        assert_eq!(cache.get(Cached::Rip, || 0x7c04), 0x7c04);
+        assert_eq!(cache.peek(Cached::Rip, || 0x7c04), 0x7c04);
+        assert_eq!(cache.get(Cached::Rip, || 0x7c06), 0x7c06, "it was not kept");
+        assert_eq!(cache.peek(Cached::Rip, || unreachable!("it is known")), 0x7c06);
     }
 }

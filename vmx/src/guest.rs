@@ -267,7 +267,8 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
             return Err(SkipError::NotAnInstruction);
         }
         let length = self.vmcs.get(field::EXIT_INSTRUCTION_LENGTH);
-        let next = self.rip().wrapping_add(u64::from(length));
+        let rip = self.parts.cache.peek(Cached::Rip, || self.vmcs.get(field::GUEST_RIP));
+        let next = rip.wrapping_add(u64::from(length));
         // Only 64-bit code has a RIP of more than 32 bits, so that only code just below 4 GiB can be elsewhere.
         Ok(if next >> 32 == 0 { next } else { self.wrap_rip(next) })
     }
