@@ -104,8 +104,7 @@ pub trait GuestApic: Vcpu {
         Err(ApicError::NotAttached)
     }
 
-    /// Makes the processor do this, and no more, from the next entry on. The registers stay as they are, but for the task priority nothing
-    /// follows from them at once.
+    /// Makes the processor do this, and no more, from the next entry on. The registers stay as they are.
     ///
     /// # Errors
     ///
@@ -138,15 +137,15 @@ pub trait GuestApic: Vcpu {
     ///
     /// # Errors
     ///
-    /// [`ApicError::NoDelivery`] if the processor does not deliver interrupts of the virtual APIC, and [`ApicError::NotAttached`] if there is
-    /// none. [`Vcpu::request_interrupt`] is for those.
+    /// [`ApicError::NoDelivery`] if the processor does not deliver interrupts of the virtual APIC, and [`ApicError::NotAttached`] if
+    /// there is none. [`Vcpu::request_interrupt`] is for those.
     fn raise_interrupt(&mut self, vector: u8) -> Result<(), ApicError> {
         let _ = vector;
         Err(ApicError::NotAttached)
     }
 
-    /// The interrupt that is requested of the virtual APIC and that its priorities let through, where the processor delivers interrupts. The
-    /// guest takes it as soon as it takes interrupts.
+    /// The interrupt that is requested of the virtual APIC and that its priorities let through, where the processor delivers interrupts.
+    /// The guest takes it as soon as it takes interrupts.
     fn deliverable_interrupt(&self) -> Option<u8> {
         None
     }

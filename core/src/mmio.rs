@@ -241,13 +241,13 @@ impl Mmio {
         parse::parse(vcpu, memory, fault.gpa)
     }
 
-    /// Decodes the instruction that accessed the page of the local APIC, which is at `base`. `complete` answers it with the registers as the
-    /// device.
+    /// Decodes the instruction that accessed the page of the local APIC, which is at `base`. `complete` answers it with the registers as
+    /// the device.
     ///
     /// # Errors
     ///
-    /// [`MmioError::Unknown`] as for [`of`](Self::of), and for string instructions and operands that leave the page, which software does not
-    /// use there; and [`MmioError::NoOperand`] if no instruction has read or written an operand.
+    /// [`MmioError::Unknown`] as for [`of`](Self::of), and for string instructions and operands that leave the page, which software does
+    /// not use there; and [`MmioError::NoOperand`] if no instruction has read or written an operand.
     pub fn of_apic_access<V: Vcpu>(
         vcpu: &V,
         memory: &impl GuestMemory,

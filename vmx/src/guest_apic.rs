@@ -16,9 +16,10 @@ impl<'m, A: Frames> VmxVcpu<'_, '_, 'm, A> {
     /// becomes what CR8 is now; each other register is what the page has. MSRs of the x2APIC that were passed to the guest end runs again,
     /// but those that are virtualized.
     ///
-    /// Unless `virtualization` delivers interrupts, [`request_interrupt`](x86_virt_core::Vcpu::request_interrupt) waits for the task priority as
-    /// without it, and no exit tells of that. If it does, a request of the kind [`fixed`](x86_virt_core::InterruptRequest::fixed) becomes one
-    /// of the virtual APIC at the next entry: it counts as accepted then, and the processor delivers it by its priority.
+    /// Unless `virtualization` delivers interrupts, [`request_interrupt`](x86_virt_core::Vcpu::request_interrupt) waits for the task
+    /// priority as without it, and no exit tells of that. If it does, a request of the kind
+    /// [`fixed`](x86_virt_core::InterruptRequest::fixed) becomes one of the virtual APIC at the next entry: it counts as accepted then,
+    /// and the processor delivers it by its priority.
     ///
     /// # Errors
     ///
@@ -228,6 +229,7 @@ impl<A: Frames> GuestApic for VmxVcpu<'_, '_, '_, A> {
             return Err(ApicError::NoAccessPage);
         }
         attached.virtualization = wanted;
+        self.synchronize_apic();
         self.write_apic_controls(Some((controls, wanted)));
         Ok(())
     }

@@ -72,11 +72,13 @@ pub(crate) enum Feature {
     ApicRegisters,
     /// The processor delivers interrupts of the virtual APIC: virtual-interrupt delivery of VMX.
     VirtualInterruptDelivery,
+    /// The delivery of a virtual interrupt that a run's end interrupts is reported: not in Bochs 2.7, which reports an earlier event.
+    VirtualInterruptInformation,
 }
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -106,6 +108,7 @@ impl Feature {
         Self::ExactRepetitions,
         Self::ApicRegisters,
         Self::VirtualInterruptDelivery,
+        Self::VirtualInterruptInformation,
     ];
 }
 
@@ -135,7 +138,9 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::InterceptedDebugExceptions
         | Feature::LoadedCr2 => !is_svm_in_bochs(),
         // Bochs is the only emulator here with VMX.
-        Feature::MonitorTrapFlag => Processor::detect().vendor() != Some(Vendor::Intel),
+        Feature::MonitorTrapFlag | Feature::VirtualInterruptInformation => {
+            Processor::detect().vendor() != Some(Vendor::Intel)
+        }
         Feature::SupervisorStates => __cpuid(0).eax >= 0xd && __cpuid_count(0xd, 1).ecx != 0,
         Feature::SpecCtrl => {
             let leaf_7 = if __cpuid(0).eax >= 7 { __cpuid(7).edx } else { 0 };

@@ -249,6 +249,8 @@ const TESTS: &[Test] = tests! {
         interrupts_in_memory: On::Only(Vendor::Intel),
         requests_are_handed_over: On::Only(Vendor::Intel),
         state_is_restored: On::Only(Vendor::Intel),
+        a_delivery_is_interrupted: On::Only(Vendor::Intel),
+        goes_along_when_it_is_unloaded: On::Only(Vendor::Intel),
         what_is_missing_is_named: On::Only(Vendor::Intel),
     }
     kick {

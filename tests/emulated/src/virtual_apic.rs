@@ -11,8 +11,10 @@ use x86_virt::{
 };
 
 use crate::bench::{Bench, Frames};
-use crate::guest::{CODE, Guest, HANDLERS, Mode, page};
+use crate::feature::{Feature, has};
+use crate::guest::{CODE, Guest, HANDLERS, IDT, Mode, load, page, space};
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
+use crate::life_cycle::{park, unpark};
 
 type Vmx<'r, 's> = VmxVcpu<'r, 's, 'static, Frames>;
 
@@ -497,4 +499,57 @@ pub(crate) fn what_is_missing_is_named(bench: &Bench) -> Outcome {
         ensure_eq!(vcpu.set_apic_virtualization(MEMORY).is_err(), true, "memory without a page, later");
         guest.expect(ExitKind::Hlt)
     })
+}
+
+/// A nested fault in the delivery: the interrupt is in service already, and is delivered anew, once.
+pub(crate) fn a_delivery_is_interrupted(bench: &Bench) -> Outcome {
+    const VECTOR: u8 = 0x40;
+    with_apic(bench, &[&[NOP, HLT]], ALL, |guest| {
+        guest.enable_interrupts();
+        guest.space.unmap(page(IDT))?.at_next_entry();
+        guest.vcpu.raise_interrupt(VECTOR)?;
+        let exit = guest.run()?;
+        ensure!(matches!(exit.kind, ExitKind::NestedFault(_)), "{:x?} ({})", exit.kind, exit.reason);
+        ensure_eq!(guest.vectors()?, [Vec::new(), Vec::from([VECTOR])], "requested, in service at the fault");
+        if !has(Feature::VirtualInterruptInformation) {
+            guest.vcpu.cancel_event();
+            guest.vcpu.inject(Event::Interrupt(VECTOR))?;
+        }
+        ensure_eq!(guest.vcpu.pending_event(), Some(Event::Interrupt(VECTOR)), "the event that waits");
+        let mapping = Mapping::new(Access::ALL).largest(PageSize::Size4K);
+        guest.space.map(page(IDT), &guest.ram, IDT, mapping)?;
+        guest.expect_handler(VECTOR)?;
+        ensure_eq!(guest.stacked(0)?, CODE, "RIP on the stack");
+        ensure_eq!(guest.vectors()?, [Vec::new(), Vec::from([VECTOR])], "requested, in service in the handler");
+        guest.return_to_hlt(Event::Interrupt(VECTOR), CODE + 1)
+    })
+}
+
+/// What is requested goes along with a virtual processor that is unloaded and loaded again, and so does what is virtualized.
+pub(crate) fn goes_along_when_it_is_unloaded(bench: &Bench) -> Outcome {
+    let mut root = bench.enter()?;
+    let ram = bench.ram();
+    load(&ram, &[SET.as_slice(), &[NOP, HLT]].concat())?;
+    let space = space(&root, &ram)?;
+    let mut vcpu = root.vcpu(&space, &VcpuConfig::new())?;
+    if vcpu.enable_virtual_apic(&bench.frames, None, ALL).is_err() {
+        return Ok(());
+    }
+    vcpu.set_state(&Mode::Long.state())?;
+    vcpu.set_control(ControlRegister::Cr8, 15)?;
+    vcpu.raise_interrupt(0x40)?;
+    let parked = park(vcpu)?;
+    // Another one, without a virtual APIC, runs meanwhile.
+    {
+        let mut other = root.vcpu(&space, &VcpuConfig::new())?;
+        other.set_state(&Mode::Long.state())?;
+        let exit = other.run()?;
+        ensure!(matches!(exit.kind, ExitKind::ControlRegister(_)), "{:x?} of the other", exit.kind);
+    }
+    let mut vcpu = unpark(parked, &mut root)?;
+    vcpu.set_rflags(vcpu.rflags().with_if(true));
+    vcpu.gprs_mut().rax = 0;
+    let exit = vcpu.run()?;
+    ensure!(matches!(exit.kind, ExitKind::Io(io) if io.port == 0x40), "{:x?} in place of the handler", exit.kind);
+    Ok(())
 }
