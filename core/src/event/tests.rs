@@ -253,3 +253,18 @@ fn what_is_set_aside_waits_again_afterwards() {
     assert!(events.is_nmi_requested() && events.requested_windows().interrupt);
     assert_eq!(events.requested_interrupt(), Some(InterruptRequest::external(0x20)));
 }
+
+#[test]
+fn an_interrupt_of_a_local_apic_is_handed_over_once() {
+    let mut events = Events::new();
+    assert_eq!(events.hand_over(), None);
+    events.request_interrupt(InterruptRequest::fixed(0x41));
+    assert_eq!((events.hand_over(), events.hand_over()), (Some(0x41), None));
+    assert!(!events.is_due(), "nothing waits for an entry");
+    assert_eq!((events.take_accepted_interrupt(), events.take_accepted_interrupt()), (Some(0x41), None));
+    // An 8259A is not part of a local APIC.
+    events.request_interrupt(InterruptRequest::external(0x41));
+    assert_eq!(events.hand_over(), None);
+    assert_eq!(events.requested_interrupt(), Some(InterruptRequest::external(0x41)));
+    assert!(events.is_due());
+}
