@@ -56,6 +56,7 @@ mod software_msrs;
 mod start_up;
 mod state;
 mod stepping;
+mod storm;
 mod sub_pages;
 mod time;
 mod together;
@@ -252,6 +253,9 @@ const TESTS: &[Test] = tests! {
         a_delivery_is_interrupted: On::Only(Vendor::Intel),
         goes_along_when_it_is_unloaded: On::Only(Vendor::Intel),
         what_is_missing_is_named: On::Only(Vendor::Intel),
+    }
+    storm {
+        at_any_moment: On::Every,
     }
     kick {
         before_the_entry: On::Every,
