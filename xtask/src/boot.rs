@@ -153,18 +153,22 @@ impl Run {
             }
             (Some(Verdict::Fail), _) => Err("the image failed".to_owned()),
             (None, _) if self.emulator == Emulator::Qemu && status.code() == Some(0) => {
-                Err("no verdict: triple fault or reset".to_owned())
+                Err(format!("no verdict: {}", qemu::why_it_left(&self.read(qemu::LOG_FILE), &self.read(STDERR_FILE))))
             }
             (None, _) => Err(format!("no verdict; the emulator ended with {status}")),
         }
+    }
+
+    /// A file of the emulator; nothing if there is none.
+    fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.join(name)).unwrap_or_default()).into_owned()
     }
 
     /// What helps to understand a failure.
     pub(crate) fn describe(&self) -> String {
         let mut text = format!("  command: {}\n  took {:.2} s\n", self.command, self.took.as_secs_f64());
         section(&mut text, "console, its last lines", &self.lines);
-        let stderr = fs::read(self.folder.join(STDERR_FILE)).unwrap_or_default();
-        let stderr = String::from_utf8_lossy(&stderr);
+        let stderr = self.read(STDERR_FILE);
         let stderr = stderr.lines().filter(|line| !line.trim().is_empty() && !bochs::is_chatter(line));
         let stderr: Vec<_> = stderr.map(str::to_owned).collect();
         section(&mut text, "standard error of the emulator", &stderr);
@@ -226,7 +230,7 @@ mod tests {
         ] {
             assert!(judge(emulator, code, last).is_err(), "{emulator:?} {code} {last}");
         }
-        assert_eq!(judge(Emulator::Qemu, 0, "more"), Err("no verdict: triple fault or reset".to_owned()));
+        assert_eq!(judge(Emulator::Qemu, 0, "more"), Err("no verdict: reset, without a triple fault".to_owned()));
     }
 
     #[test]

@@ -12,6 +12,20 @@ pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
 /// The exit status when the image writes 0x10 to `isa-debug-exit`. A triple fault ends with 0.
 pub(crate) const PASS: i32 = 33;
 
+/// Where QEMU writes that a processor has taken a triple fault.
+pub(crate) const LOG_FILE: &str = "qemu.log";
+
+/// Why QEMU ended with status 0, which it does for a triple fault, for another reset, and for a signal: from its log and its standard error.
+pub(crate) fn why_it_left(log: &str, stderr: &str) -> &'static str {
+    if log.contains("Triple fault") {
+        "triple fault"
+    } else if stderr.contains("terminating on signal") {
+        "ended by a signal"
+    } else {
+        "reset, without a triple fault"
+    }
+}
+
 /// Above this, the chipset Q35 has memory beyond 4 GiB.
 const Q35_MIB: u64 = 2048;
 
@@ -28,6 +42,7 @@ pub(crate) fn command(folder: &Path, cpu: &str, cpus: u8, hardware: &Hardware, c
     command.args(["-M", chipset, "-m", &hardware.memory_mib.to_string(), "-cpu", cpu, "-smp", &cpus.to_string()]);
     command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot", "-debugcon", "stdio"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-bios", &format!("../{ROM_FILE}")]);
+    command.args(["-d", "cpu_reset", "-D", LOG_FILE]);
     if let Some(terminal) = &hardware.serial {
         command.arg("-serial").arg(terminal);
     }
@@ -57,6 +72,15 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         assert!(text.contains(r#""-icount" "shift=0,sleep=off" "-M" "q35" "-m" "512""#), "{text}");
+    }
+
+    #[test]
+    fn ends_with_status_0_are_told_apart() {
+        let reset = "CPU Reset (CPU 0)\nEAX=00000000\n";
+        let signal = "qemu-system-x86_64: terminating on signal 15 from pid 1 (kill)";
+        assert_eq!(why_it_left(&format!("{reset}Triple fault\n"), ""), "triple fault");
+        assert_eq!(why_it_left(reset, signal), "ended by a signal");
+        assert_eq!(why_it_left(reset, ""), "reset, without a triple fault");
     }
 
     #[test]
