@@ -127,7 +127,7 @@ fn restarted(log: &str) -> Result<(), String> {
 }
 
 /// All processors are in one thread of QEMU: with one for each, the RIP behind VMRUN was once in the VMCB as the guest's, after an NMI from
-/// another processor.
+/// another processor. An interrupt that is injected would come twice so (`docs/testing.md`, "Linux as the guest"), but these guests get none.
 fn qemu(kernel: &Kernel, machine: &Machine, cpus: u8) -> Command {
     let mut command = Command::new(qemu::PROGRAM);
     command.args(["-accel", "tcg,thread=single", "-M", "q35", "-cpu", &machine.cpu, "-smp", &cpus.to_string()]);
