@@ -136,11 +136,24 @@ pub trait Ports {
     fn write(&mut self, port: u16, size: IoSize, value: u32);
 }
 
+/// Elements of a repeated string instruction that are done at a time.
+pub(crate) const MAX_ELEMENTS: u32 = 4096;
+
+/// Whether a string instruction is at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Repetition {
+    Done,
+    /// Elements are left, for which the guest executes the instruction again.
+    Pending,
+}
+
 impl Io {
     /// Does what the instruction does, with `ports` as the devices and `memory` as the guest's memory, and goes to the next
     /// instruction.
     ///
-    /// A repeated string instruction is done to its end. Where guest memory cannot be reached, the registers say how far it
+    /// A repeated string instruction is done for at most 4096 elements: a guest can ask for so many that the host would not come
+    /// back. What is left the guest asks for again, since it executes the instruction again with the registers as they are then, as
+    /// after an interrupt between two elements. Where guest memory cannot be reached, the registers say how far it
     /// came, as on a processor that takes a fault in between, and the instruction is not skipped.
     ///
     /// # Errors
@@ -153,7 +166,11 @@ impl Io {
         ports: &mut impl Ports,
     ) -> Result<(), IoError> {
         match (self.string, self.direction) {
-            (Some(string), _) => self.complete_string(string, vcpu, memory, ports)?,
+            (Some(string), _) => {
+                if self.complete_string(string, vcpu, memory, ports)? == Repetition::Pending {
+                    return Ok(());
+                }
+            }
             (None, IoDirection::In) => {
                 let value = ports.read(self.port, self.size) & self.size.mask();
                 let rax = vcpu.gprs().rax;
@@ -176,7 +193,7 @@ impl Io {
         vcpu: &mut V,
         memory: &impl GuestMemory,
         ports: &mut impl Ports,
-    ) -> Result<(), IoError> {
+    ) -> Result<Repetition, IoError> {
         let mask = string.address_size.mask();
         let index = match self.direction {
             IoDirection::In => Gpr::Rdi,
@@ -184,7 +201,12 @@ impl Io {
         };
         let step =
             if vcpu.rflags().df() { u64::from(self.size.bytes()).wrapping_neg() } else { u64::from(self.size.bytes()) };
+        let mut elements = 0;
         while !string.repeat || vcpu.gprs().rcx & mask != 0 {
+            if elements == MAX_ELEMENTS {
+                return Ok(Repetition::Pending);
+            }
+            elements += 1;
             let offset = vcpu.gpr(index);
             let address = Gva::new(linear::address(vcpu, string.segment, offset & mask));
             self.move_element(address, vcpu, memory, ports)?;
@@ -195,7 +217,7 @@ impl Io {
             let rcx = vcpu.gprs().rcx;
             vcpu.gprs_mut().rcx = string.address_size.merge(rcx, rcx.wrapping_sub(1));
         }
-        Ok(())
+        Ok(Repetition::Done)
     }
 
     fn move_element<V: Vcpu>(
@@ -254,3 +276,6 @@ pub(crate) const fn low_dword(value: u64) -> u32 {
     let [a, b, c, d, ..] = value.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use crate::addr::Gpa;
 use crate::complete;
 use crate::exit::{ApicAccess, ApicAccessKind, NestedFault};
 use crate::guest_paging::GuestFault;
-use crate::io::AddressSize;
+use crate::io::{AddressSize, Repetition};
 use crate::operand::OperandSize;
 use crate::register::{Gpr, Rflags};
 use crate::segment::SegmentRegister;
@@ -270,7 +270,8 @@ impl Mmio {
     /// An operand in two pages is accessed page by page: the part of it that is memory there, and the other at `device`, in pieces of up to
     /// 4 bytes that are aligned. It is not locked.
     ///
-    /// A string instruction is done to its end; `device` answers wherever `memory` has nothing or does not allow the access. Where the
+    /// A repeated string instruction is done for at most 4096 elements, as by [`Io::complete`](crate::Io::complete); the guest executes
+    /// it again for the others. `device` answers wherever `memory` has nothing or does not allow the access. Where the
     /// guest's own tables do not allow it, the registers say how far it came, and the instruction is not skipped.
     ///
     /// # Errors
@@ -286,7 +287,11 @@ impl Mmio {
         let size = self.size;
         let mut bus = Bus { gpa: self.gpa, second: self.second, size, memory, device: &mut *device };
         match self.operation {
-            MmioOperation::String(string) => string::complete(string, size, vcpu, memory, device)?,
+            MmioOperation::String(string) => {
+                if string::complete(string, size, vcpu, memory, device)? == Repetition::Pending {
+                    return Ok(());
+                }
+            }
             MmioOperation::Load { destination, extension } => {
                 let value = bus.read()?;
                 let value = if extension == Extension::Sign { size.sign_extend(value) } else { value };

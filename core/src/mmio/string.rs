@@ -5,26 +5,33 @@ use crate::GuestMemory;
 use crate::addr::{Gpa, Gva};
 use crate::guest_memory::AccessError;
 use crate::guest_paging::{GuestAccess, GuestFault, GuestPaging, Privilege, to_page_end};
+use crate::io::{MAX_ELEMENTS, Repetition};
 use crate::linear;
 use crate::operand::OperandSize;
 use crate::register::Gpr;
 use crate::segment::SegmentRegister;
 use crate::vcpu::Vcpu;
 
-/// Does the instruction element by element, and leaves the registers as a processor does after each of them.
+/// Does the instruction element by element, and leaves the registers as a processor does after each of them. No more than
+/// [`MAX_ELEMENTS`] at a time.
 pub(super) fn complete<V: Vcpu>(
     string: MmioString,
     size: OperandSize,
     vcpu: &mut V,
     memory: &impl GuestMemory,
     device: &mut impl MmioDevice,
-) -> Result<(), GuestFault> {
+) -> Result<Repetition, GuestFault> {
     let mask = string.address_size.mask();
     let bytes = u64::from(size.bytes());
     let step = if vcpu.rflags().df() { bytes.wrapping_neg() } else { bytes };
     let accumulator = MmioRegister { gpr: Gpr::Rax, size, is_high_byte: false };
     let bus = Bus { paging: GuestPaging::of(vcpu), privilege: Privilege::of(vcpu), memory, size };
+    let mut elements = 0;
     while !string.repeat || vcpu.gprs().rcx & mask != 0 {
+        if elements == MAX_ELEMENTS {
+            return Ok(Repetition::Pending);
+        }
+        elements += 1;
         let source = Gva::new(linear::address(vcpu, string.segment, vcpu.gprs().rsi & mask));
         let destination = Gva::new(linear::address(vcpu, SegmentRegister::Es, vcpu.gprs().rdi & mask));
         let advance = |vcpu: &mut V, register| {
@@ -56,7 +63,7 @@ pub(super) fn complete<V: Vcpu>(
         let rcx = vcpu.gprs().rcx;
         vcpu.gprs_mut().rcx = string.address_size.merge(rcx, rcx.wrapping_sub(1));
     }
-    Ok(())
+    Ok(Repetition::Done)
 }
 
 /// The guest's memory, and a device where it has none.

@@ -17,6 +17,7 @@ use crate::register::{Cr0, Gpr};
 use crate::segment::{SegmentAccessRights, SegmentRegister};
 use crate::state::CpuState;
 use crate::testing::ScriptedVcpu;
+use crate::vcpu::Vcpu as _;
 
 extern crate std;
 
@@ -333,4 +334,24 @@ fn an_access_to_the_apic_is_an_access() {
     let (vcpu, memory) = guest(&[0xab]);
     let error = Mmio::of_apic_access(&vcpu, &memory, access(ApicAccessKind::Write), base).unwrap_err();
     assert_eq!(error, MmioError::Unknown { rip: CODE, gpa: Gpa::new(DEVICE + 0x300) });
+}
+
+/// REP STOSB to the device, more often than a host has time for.
+#[test]
+fn a_guest_cannot_keep_the_host_with_a_repetition() {
+    let (mut vcpu, memory) = guest(&[0xf3, 0xaa]);
+    vcpu.gprs_mut().rdi = DEVICE;
+    vcpu.gprs_mut().rcx = u64::MAX;
+    let mut device = Device { value: 0, log: Vec::new() };
+    for calls in 1..=3_u64 {
+        let mmio = Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap();
+        mmio.complete(&mut vcpu, &memory, &mut device).unwrap();
+        let done = calls * u64::from(crate::io::MAX_ELEMENTS);
+        assert_eq!(u64::try_from(device.log.len()).unwrap(), done);
+        assert_eq!((vcpu.rip(), vcpu.gprs().rcx, vcpu.gprs().rdi), (CODE, u64::MAX - done, DEVICE + done));
+    }
+    vcpu.gprs_mut().rcx = 5;
+    let mmio = Mmio::of(&vcpu, &memory, &fault(DEVICE)).unwrap();
+    mmio.complete(&mut vcpu, &memory, &mut device).unwrap();
+    assert_eq!((vcpu.rip(), vcpu.gprs().rcx), (CODE + 2, 0));
 }
