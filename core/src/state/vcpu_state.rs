@@ -228,8 +228,9 @@ pub(crate) fn restore<V: Vcpu + ?Sized>(vcpu: &mut V, state: &VcpuState) -> Resu
     let events = vcpu.events_mut();
     events.withdraw_nmi();
     events.withdraw_interrupt();
-    // What the guest accepted before is nobody's.
+    // What the guest accepted before is nobody's, and a triple fault is that of the state before.
     events.take_accepted_interrupt();
+    events.take_shutdown();
     vcpu.set_state(&state.cpu)?;
     vcpu.set_control(ControlRegister::Cr8, state.cr8)?;
     vcpu.set_xcr0(state.xcr0)?;

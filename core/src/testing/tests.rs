@@ -281,3 +281,16 @@ fn a_processor_that_does_not_run_says_so() {
     assert_eq!(vcpu.run().unwrap().kind, ExitKind::Hlt);
     assert_eq!(vcpu.activity(), Activity::Running);
 }
+
+#[test]
+fn a_triple_fault_goes_with_the_state_that_had_it() {
+    for mut vcpu in ScriptedVcpu::of_both_vendors(CpuState::real_mode(0, 0x7c00)) {
+        let before = VcpuState::new(CpuState::real_mode(0, 0x7c00));
+        let fault = Exception { vector: 8, error_code: None };
+        vcpu.events_mut().interrupted(Event::Exception(fault));
+        vcpu.raise(Exception { vector: 13, error_code: None }).unwrap();
+        vcpu.restore(&before).unwrap();
+        let mut vcpu = vcpu.with_script([Step::hlt()]);
+        assert_eq!(vcpu.run().unwrap().kind, ExitKind::Hlt);
+    }
+}
