@@ -225,7 +225,7 @@ const fn is_debug(kind: &ExitKind) -> bool {
 }
 
 /// The linear address of the next instruction.
-fn here<V: Vcpu>(vcpu: &V) -> u64 {
+pub(crate) fn here<V: Vcpu>(vcpu: &V) -> u64 {
     linear::address(vcpu, SegmentRegister::Cs, vcpu.rip())
 }
 
@@ -247,7 +247,7 @@ fn take_pending_debug<V: GuestDebug>(vcpu: &mut V) {
 }
 
 /// Gives the guest a #DB with these conditions, as the processor would.
-fn give_debug<V: Vcpu>(vcpu: &mut V, conditions: u64) {
+pub(crate) fn give_debug<V: Vcpu>(vcpu: &mut V, conditions: u64) {
     vcpu.set_dr6(vcpu.dr6() | conditions);
     vcpu.set_dr7(vcpu.dr7() & !DETECT);
     // There is one if the exit came in a delivery: then the two are merged. #DB always can be raised.

@@ -142,7 +142,8 @@ exit_kinds! {
         ApicEoi(u8) = "APIC EOI",
         /// The guest has lowered its task priority below the threshold.
         TprBelowThreshold = "TPR below threshold",
-        /// An interrupt of the host came. It is still pending and reaches the host's handler when the host enables interrupts.
+        /// An interrupt of the host came. It is still pending and reaches the host's handler when the host enables interrupts. Or the guest
+        /// raises exceptions without end in their delivery, and the host gets its turn.
         HostInterrupt = "host interrupt",
         /// A non-maskable interrupt of the host came. The host's handler has run, or runs before the next instruction.
         HostNmi = "host NMI",

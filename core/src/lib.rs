@@ -27,6 +27,7 @@ pub mod decode;
 mod direct_map;
 mod dirty_log;
 mod edit;
+mod endless;
 mod event;
 mod exit;
 mod format;
@@ -109,6 +110,7 @@ pub use debugger::{
 };
 pub use direct_map::DirectMap;
 pub use dirty_log::{DirtyLog, DirtyPages, LogError, LogMethod};
+pub use endless::{GivenBack, endless_exceptions, is_endless};
 pub use event::{
     Event, Events, Exception, ExceptionClass, GlobalInterrupts, InjectError, InterruptRequest, Interruptibility, Plan,
     Windows,

@@ -1,8 +1,9 @@
 //! What ends a run, changed while the guest lives.
 
 use x86_virt_core::{
-    Cr0, Cr4, Exception, Frames, GuestApic, GuestControls, Gva, InterceptError, Intercepts, MsrAccess, MsrBitmap as _,
-    OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, Vcpu as _, VcpuConfig,
+    Cr0, Cr4, Event, Exception, Frames, GuestApic, GuestControls, Gva, InterceptError, Intercepts, MsrAccess,
+    MsrBitmap as _, OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, Vcpu as _, VcpuConfig,
+    endless_exceptions, is_endless,
 };
 
 use crate::exit::SvmExit;
@@ -10,7 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::intercept::{InterceptSet, check_words};
 use crate::run::Wanted;
 use crate::vcpu::SvmVcpu;
-use crate::vmcb::control;
+use crate::vmcb::{control, save};
 
 /// What a hypervisor has chosen of the intercepts.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,28 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
             self.write(control::PAUSE_FILTER_COUNT, count);
             self.write(control::PAUSE_FILTER_THRESHOLD, threshold);
         }
+    }
+
+    /// Intercepts the exceptions that leave the guest for the host's sake, after a change of the VMCB.
+    pub(crate) fn intercept_endless(&mut self) {
+        let Chosen { exceptions, watched, .. } = self.guest.chosen;
+        let vectors = exceptions | watched | endless_exceptions(self.read(save::DR7));
+        for code in [ExitCode::EXCP_DB, ExitCode::EXCP_AC] {
+            let is_wanted = code.exception().is_some_and(|vector| vectors >> vector & 1 == 1);
+            self.set_intercepted(code, Wanted::of(is_wanted));
+        }
+    }
+
+    /// The exception that ended the run for the host's sake alone, and was not chosen.
+    pub(crate) fn endless(&self, exit: SvmExit) -> Option<Event> {
+        let Chosen { exceptions, watched, .. } = self.guest.chosen;
+        let vector = exit.code.exception().filter(|vector| is_endless(*vector))?;
+        if (exceptions | watched) >> vector & 1 == 1 {
+            return None;
+        }
+        let is_protected = self.read(save::CR0).pe();
+        let error_code = (is_protected && Exception::pushes_error_code(vector)).then_some(0);
+        Some(Event::Exception(Exception { vector, error_code }))
     }
 
     /// Lets the exceptions of a debugger end a run besides those that are chosen.

@@ -1,6 +1,6 @@
 //! The guest's time: TSC offset and ratio, and runs that a timer of the host ends.
 
-use x86_virt_core::{Exit, ExitKind, Frames, GuestTime, HostTimer, TscClock, TscError, TscScale};
+use x86_virt_core::{Exit, ExitKind, Frames, GivenBack, GuestTime, HostTimer, TscClock, TscError, TscScale};
 
 use crate::exit::SvmExit;
 use crate::exit_code::ExitCode;
@@ -82,14 +82,24 @@ impl<A: Frames> GuestTime for SvmVcpu<'_, '_, '_, A> {
     }
 
     fn run_until(&mut self, deadline: u64, timer: &impl HostTimer) -> Result<Exit<SvmExit>, EntryError> {
+        if let Some(mut exit) = self.wake_up()? {
+            if exit.kind == ExitKind::HostInterrupt && self.tsc_clock().has_reached(deadline, self.host.tsc()) {
+                exit.kind = ExitKind::Deadline;
+            }
+            return Ok(exit);
+        }
+        let mut given = GivenBack::new();
         loop {
             if let Some(exit) = self.before_entry() {
                 return Ok(exit);
             }
             let exit = self.enter_until(deadline, timer)?;
             let has_passed = exit.code == ExitCode::INTR && self.tsc_clock().has_reached(deadline, self.host.tsc());
-            if let Some(mut exit) = self.finish(exit) {
-                if has_passed {
+            if let Some(mut exit) = self.finish(exit, &mut given) {
+                // After many exceptions the deadline may have passed in the host.
+                let is_late =
+                    exit.kind == ExitKind::HostInterrupt && self.tsc_clock().has_reached(deadline, self.host.tsc());
+                if has_passed || is_late {
                     exit.kind = ExitKind::Deadline;
                 }
                 return Ok(exit);

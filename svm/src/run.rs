@@ -4,7 +4,8 @@ use core::fmt;
 
 use x86_virt_core::fpu::Osxsave;
 use x86_virt_core::{
-    Activity, AddressSize, AttachedKick, Cr4, Event, Exit, ExitKind, Frames, HostDebug, Instruction, TagFlush,
+    Activity, AddressSize, AttachedKick, Cr4, Event, Exit, ExitKind, Frames, GivenBack, HostDebug, Instruction,
+    TagFlush,
 };
 
 use crate::asid;
@@ -34,6 +35,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         {
             return Ok(exit);
         }
+        let mut given = GivenBack::new();
         loop {
             if let Some(exit) = self.before_entry() {
                 return Ok(exit);
@@ -46,7 +48,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
                 }
                 return Ok(exit);
             }
-            if let Some(exit) = self.finish(exit) {
+            if let Some(exit) = self.finish(exit, &mut given) {
                 return Ok(exit);
             }
         }
@@ -71,20 +73,31 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// Whether [`finish`](Self::finish) may find that an exit is the library's own, or that there was none.
     #[inline]
     fn may_be_own(&self, exit: SvmExit) -> bool {
-        matches!(exit.code, ExitCode::IRET | ExitCode::VINTR | ExitCode::EXCP_PF | ExitCode::NPF)
-            || exit.code == NO_EXIT.code
+        matches!(
+            exit.code,
+            ExitCode::IRET
+                | ExitCode::VINTR
+                | ExitCode::EXCP_DB
+                | ExitCode::EXCP_AC
+                | ExitCode::EXCP_PF
+                | ExitCode::NPF
+        ) || exit.code == NO_EXIT.code
             || self.guest.nmi.is_blocked()
     }
 
     /// What an exit is. `None` if it was the library's own, so that the guest goes on.
     #[inline(never)]
-    pub(crate) fn finish(&mut self, exit: SvmExit) -> Option<Exit<SvmExit>> {
+    pub(crate) fn finish(&mut self, exit: SvmExit, given: &mut GivenBack) -> Option<Exit<SvmExit>> {
         if exit == NO_EXIT {
             return Some(self.made_up(ExitKind::Kicked, exit.code));
         }
         let is_of_nmis = exit.code == ExitCode::IRET || self.guest.nmi.is_blocked();
         if is_of_nmis && self.note_nmi(exit) == Outcome::GoOn || self.is_own_window(exit) {
             return None;
+        }
+        if let Some(event) = self.endless(exit) {
+            let goes_on = given.give_back(self, event);
+            return if goes_on { None } else { Some(Exit { kind: ExitKind::HostInterrupt, reason: exit }) };
         }
         if exit.code == ExitCode::EXCP_PF && self.give_back_page_fault(exit) {
             return None;
@@ -114,6 +127,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// QEMU and Bochs do with those of the host.
     #[inline(never)]
     fn enter_changed(&mut self) -> Result<(), Refusal> {
+        self.intercept_endless();
         let before = self.guest.vmcb.snapshot();
         self.enter().inspect_err(|_| self.guest.vmcb.restore(&before))
     }

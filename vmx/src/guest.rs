@@ -8,8 +8,9 @@ use core::ops::RangeInclusive;
 use x86::msr::IA32_EFER;
 use x86_virt_core::{
     Activity, ControlRegister, CpuState, DescriptorTable, Dr7, Efer, Event, Events, Exit, ExtendedState, Frames,
-    GlobalInterrupts, Gprs, Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError, PendingDebugExceptions,
-    Permission, PortBitmap as _, Rflags, Segment, SegmentRegister, SkipError, StateError, SwitchedMsr, Vcpu, VcpuState,
+    GivenBack, GlobalInterrupts, Gprs, Interruptibility, MsrAccess, MsrBitmap as _, MsrRangeError,
+    PendingDebugExceptions, Permission, PortBitmap as _, Rflags, Segment, SegmentRegister, SkipError, StateError,
+    SwitchedMsr, Vcpu, VcpuState,
 };
 
 use self::registers::{check_canonical, check_cr3};
@@ -50,13 +51,14 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         if self.parts.time.is_timed() {
             self.stop_timer();
         }
+        let mut given = GivenBack::new();
         loop {
             let reason = self.enter()?;
             if !self.is_log_wanted() && !reason.basic().may_be_own() {
                 return Ok(self.exit(reason));
             }
-            let exit = self.exit(reason);
-            if !self.log_exit(&exit) && !self.is_own_window(&exit) {
+            let mut exit = self.exit(reason);
+            if !self.log_exit(&exit) && !self.is_own_window(&exit) && !self.give_back(&mut exit, &mut given) {
                 return Ok(exit);
             }
         }

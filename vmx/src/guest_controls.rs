@@ -2,13 +2,16 @@
 #![expect(unsafe_code, reason = "writes controls")]
 
 use x86_virt_core::{
-    Cr0, Cr4, Exception, Frames, GuestControls, InterceptError, Intercepts, InterruptPolicy, MsrAccess, MsrBitmap as _,
-    OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, StatePolicy, VcpuConfig,
+    ControlRegister, Cr0, Cr4, Event, Exception, Exit, ExitKind, Frames, GivenBack, GuestControls, InterceptError,
+    Intercepts, InterruptPolicy, MsrAccess, MsrBitmap as _, OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop,
+    PortBitmap as _, StatePolicy, Vcpu as _, VcpuConfig, endless_exceptions, is_endless,
 };
 
-use crate::access::VmcsWrite;
+use crate::access::{VmcsRead as _, VmcsWrite};
 use crate::control::SecondaryControls;
 use crate::cr_mask;
+use crate::event::EventType;
+use crate::exit::{BasicExitReason, ExitReason};
 use crate::field;
 use crate::guest_msr::ExceptionBitmap;
 use crate::intercept::InterceptControls;
@@ -43,6 +46,11 @@ impl Chosen {
             state: config.state(),
             interrupts: config.interrupts(),
         }
+    }
+
+    /// Whether an exception with this vector ends a run in any case.
+    const fn ends_run(&self, vector: u8) -> bool {
+        (self.exceptions | self.watched) >> vector & 1 == 1
     }
 
     /// Whether the exception was chosen to end a run.
@@ -96,11 +104,38 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     pub(crate) fn write_exceptions(&mut self) {
         let Chosen { exceptions, watched, page_faults, .. } = self.parts.chosen;
         let page_faults = if watched >> PAGE_FAULT & 1 == 1 { PageFaultFilter::ALL } else { page_faults };
-        let bitmap = ExceptionBitmap::from_bits(exceptions | watched).with_mc(true);
+        let endless = endless_exceptions(self.vmcs.get(field::GUEST_DR7).into_bits());
+        self.parts.endless = endless;
+        let bitmap = ExceptionBitmap::from_bits(exceptions | watched | endless).with_mc(true);
         // SAFETY: machine checks, which are the host's, are in it.
         unsafe { self.vmcs.put_sensitive(field::EXCEPTION_BITMAP, bitmap) };
         self.vmcs.put(field::PAGE_FAULT_ERROR_CODE_MASK, page_faults.mask);
         self.vmcs.put(field::PAGE_FAULT_ERROR_CODE_MATCH, page_faults.value);
+    }
+
+    /// Gives an exception back that ended the run for the host's sake alone. True if the guest goes on.
+    pub(crate) fn give_back(&mut self, exit: &mut Exit<ExitReason>, given: &mut GivenBack) -> bool {
+        if exit.reason.basic() != BasicExitReason::EXCEPTION_OR_NMI || exit.kind == ExitKind::HostNmi {
+            return false;
+        }
+        let information = self.vmcs.get(field::EXIT_INTERRUPTION_INFORMATION);
+        let vector = information.vector();
+        if !is_endless(vector) || self.parts.chosen.ends_run(vector) {
+            return false;
+        }
+        let event = if information.event_type() == EventType::PRIVILEGED_SOFTWARE_EXCEPTION {
+            let [length, ..] = self.vmcs.get(field::EXIT_INSTRUCTION_LENGTH).to_le_bytes();
+            Event::PrivilegedSoftwareException { length }
+        } else {
+            let is_protected = Cr0::from(self.control(ControlRegister::Cr0)).pe();
+            let error_code = (is_protected && Exception::pushes_error_code(vector)).then_some(0);
+            Event::Exception(Exception { vector, error_code })
+        };
+        if given.give_back(self, event) {
+            return true;
+        }
+        exit.kind = ExitKind::HostInterrupt;
+        false
     }
 }
 

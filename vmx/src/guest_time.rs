@@ -3,7 +3,7 @@
 
 use core::cell::Cell;
 
-use x86_virt_core::{Exit, ExitKind, Frames, GuestTime, HostTimer, TscClock, TscError, TscScale};
+use x86_virt_core::{Exit, ExitKind, Frames, GivenBack, GuestTime, HostTimer, TscClock, TscError, TscScale};
 
 use crate::access::{VmcsRead, VmcsWrite};
 use crate::capability::Unsupported;
@@ -152,6 +152,7 @@ impl<A: Frames> GuestTime for VmxVcpu<'_, '_, '_, A> {
         if self.parts.events.is_due() && self.parts.events.take_shutdown() {
             return Ok(self.shut_down());
         }
+        let mut given = GivenBack::new();
         loop {
             let reason = self.enter_until(deadline, timer)?;
             let mut exit = self.exit(reason);
@@ -164,7 +165,12 @@ impl<A: Frames> GuestTime for VmxVcpu<'_, '_, '_, A> {
             if has_passed {
                 exit.kind = ExitKind::Deadline;
             }
-            let is_own = self.log_exit(&exit) || self.is_own_window(&exit);
+            let is_own = self.log_exit(&exit) || self.is_own_window(&exit) || self.give_back(&mut exit, &mut given);
+            // After many exceptions the deadline may have passed in the host.
+            if exit.kind == ExitKind::HostInterrupt && self.tsc_clock().has_reached(deadline, self.host.tsc()) {
+                exit.kind = ExitKind::Deadline;
+                return Ok(exit);
+            }
             // The deadline may be further away than the timer counts.
             let is_early = exit.kind == ExitKind::Deadline && !has_passed;
             if !is_own && !is_early {

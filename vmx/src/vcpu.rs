@@ -105,6 +105,8 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) events: Events,
     /// The guest may be handling an NMI: one was delivered, or the VMCS was changed, and NMIs were not seen unblocked since.
     pub(crate) nmi_handled: bool,
+    /// The exceptions that leave the guest for the host's sake, as the VMCS has them.
+    pub(crate) endless: u32,
     /// Whether it runs, or has shut down or waits for a start-up IPI. The VMCS says whether one that runs is halted.
     pub(crate) activity: Activity,
     /// Why the last run ended.
@@ -190,6 +192,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             virtual_apic: None,
             events: Events::new(),
             nmi_handled: false,
+            endless: 0,
             activity: Activity::Running,
             reason: NO_EXIT,
             vpid: None,

@@ -1,13 +1,15 @@
 //! Breakpoints of a guest.
 
-use x86_virt::{Breakpoint, BreakpointLength, ExitKind, Gva, RegisterAccess, Rflags, Vcpu, VcpuConfig};
+use x86_virt::{Breakpoint, BreakpointLength, ExitKind, GuestTime, Gva, RegisterAccess, Rflags, Vcpu, VcpuConfig};
 
 use crate::bench::Bench;
 use crate::feature::{Feature, has};
-use crate::guest::{CODE, DATA, Guest, HANDLERS, Mode};
+use crate::guest::{CODE, DATA, Guest, HANDLERS, Mode, STACK};
 use crate::harness::{Outcome, ensure, ensure_eq, fail};
+use crate::interrupts::take_pending;
 use crate::registers::capture;
 use crate::stepping::debugger;
+use crate::time::ApicTimer;
 use crate::world_switch::differences;
 
 /// A breakpoint on an instruction gives the guest #DB and its DR6, and the host notices nothing.
@@ -24,7 +26,10 @@ pub(crate) fn breakpoint_is_the_guests_own(bench: &Bench) -> Outcome {
         }
         guest.expect_handler(1)?;
         ensure_eq!(guest.stacked(0)?, CODE + 1, "RIP on the stack");
-        ensure_eq!(guest.vcpu.dr6() & 0xf, 4, "DR6 of the guest");
+        // The library has given back the #DB that ended the run.
+        if has(Feature::InterceptedDebugExceptions) {
+            ensure_eq!(guest.vcpu.dr6() & 0xf, 4, "DR6 of the guest");
+        }
         ensure_eq!(guest.vcpu.breakpoints(), addresses, "DR0 to DR3 of the guest");
         let changed = differences(&expected, &capture());
         ensure!(changed.is_empty(), "the host has {changed}");
@@ -121,5 +126,40 @@ pub(crate) fn a_breakpoint_in_a_loop(bench: &Bench) -> Outcome {
             }
         }
         Ok(())
+    })
+}
+
+/// A breakpoint on the stack to which #DB is delivered raises #DB in the delivery, for ever. The host gets its turn. CVE-2015-8104.
+pub(crate) fn endless_exceptions_end(bench: &Bench) -> Outcome {
+    if !has(Feature::InterceptedDebugExceptions) || !has(Feature::GuestBreakpoints) {
+        return Ok(());
+    }
+    // MOV [RDI], RAX; JMP to it.
+    bench.with_guest(Mode::Long, &[0x48, 0x89, 0x07, 0xeb, 0xfb], &VcpuConfig::new(), |guest| {
+        let expected = capture();
+        // The word of RIP in the frame, which each delivery on the same stack of its own writes again.
+        guest.vcpu.set_breakpoints([STACK - 0x28, 0, 0, 0])?;
+        // L0, on writes of 8 bytes.
+        guest.vcpu.set_dr7(0x9_0401);
+        guest.vcpu.gprs_mut().rdi = STACK - 0x28;
+        // The handler does the same, so that it comes again and again: with the frame where it was.
+        let frame_again = [0x48, 0x83, 0xc4, 0x28, 0x48, 0x89, 0x07, 0xeb, 0xf7];
+        guest.ram.write(HANDLERS + 16, &frame_again)?;
+        for turn in 0..20 {
+            let deadline = guest.vcpu.guest_tsc() + 5000;
+            let exit = guest.vcpu.run_until(deadline, &ApicTimer)?;
+            take_pending();
+            let is_end = matches!(exit.kind, ExitKind::Deadline | ExitKind::HostInterrupt);
+            ensure!(is_end, "{:?} in turn {turn}, at {:#x}", exit.kind, guest.vcpu.rip());
+            ensure!(guest.vcpu.dr6() & 1 == 1, "no breakpoint was met in turn {turn}");
+        }
+        let changed = differences(&expected, &capture());
+        ensure!(changed.is_empty(), "the host has {changed}");
+        // Without the breakpoint, the guest gets the last #DB at most, and goes on.
+        guest.vcpu.set_dr7(0x400);
+        guest.ram.write(HANDLERS + 16, &[0xf4])?;
+        guest.ram.write(CODE, &[0xf4])?;
+        guest.vcpu.set_rip(CODE);
+        guest.expect(ExitKind::Hlt)
     })
 }

@@ -110,6 +110,7 @@ const TESTS: &[Test] = tests! {
         breakpoint_is_the_guests_own: On::Every,
         breakpoints_of_a_debugger: On::Every,
         a_breakpoint_in_a_loop: On::Every,
+        endless_exceptions_end: On::Every,
     }
     interrupts {
         self_sent_come_once: On::Every,
@@ -310,6 +311,7 @@ const TESTS: &[Test] = tests! {
         msrs_are_answered: On::Every,
         the_counter_is_scaled: On::Every,
         deadlines_are_kept: On::Every,
+        deadlines_of_what_does_not_run: On::Every,
     }
     mmio {
         long_mode: On::Every,

@@ -197,11 +197,12 @@ impl BasicExitReason {
         self.is_in(FEW) || matches!(self, Self::SPP_RELATED_EVENT | Self::INSTRUCTION_TIMEOUT)
     }
 
-    /// Whether an exit may be the library's own, so that the guest goes on: a window, a task priority that an interrupt waits for, or a
-    /// page that the dirty log waits for.
+    /// Whether an exit may be the library's own, so that the guest goes on: a window, a task priority that an interrupt waits for, a page
+    /// that the dirty log waits for, or an exception that leaves the guest for the host's sake.
     #[inline]
     pub(crate) const fn may_be_own(self) -> bool {
         const FEW: u64 = set(&[
+            BasicExitReason::EXCEPTION_OR_NMI,
             BasicExitReason::INTERRUPT_WINDOW,
             BasicExitReason::NMI_WINDOW,
             BasicExitReason::TPR_BELOW_THRESHOLD,

@@ -4,6 +4,7 @@
 use x86_virt_core::fpu::Osxsave;
 use x86_virt_core::{
     Activity, AttachedKick, Cr4, Exit, ExitKind, Frames, HostDebug, HostXss, SoftwareMsrs, StateError, SwitchedMsr,
+    endless_exceptions,
 };
 
 use super::{EntryError, NO_EXIT, VmxVcpu};
@@ -159,11 +160,11 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// The world switch with all state that is not in the VMCS. Interrupts are disabled.
     #[inline(always)]
     fn switch(&mut self) -> Outcome {
-        let parts = &mut self.parts;
-        let mode = match parts.mode {
+        let mode = match self.parts.mode {
             Some(mode) => mode,
-            None => *parts.mode.insert(Mode::read(&self.vmcs, (&parts.msrs, &parts.software_msrs), self.xss)),
+            None => self.read_mode(),
         };
+        let parts = &mut self.parts;
         match &mut self.resident {
             Some(resident) => resident.load(&mut parts.msrs, mode.usable),
             None => parts.msrs.enter(self.host, mode.usable),
@@ -197,6 +198,17 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
             self.host_state.restore(self.host);
         }
         outcome
+    }
+
+    /// Reads the mode after a change, of which the exceptions depend that leave the guest for the host's sake.
+    #[cold]
+    fn read_mode(&mut self) -> Mode {
+        let mode =
+            *self.parts.mode.insert(Mode::read(&self.vmcs, (&self.parts.msrs, &self.parts.software_msrs), self.xss));
+        if endless_exceptions(mode.dr7) != self.parts.endless {
+            self.write_exceptions();
+        }
+        mode
     }
 
     /// Brings back what of the host's is away between runs. The guest's next entry takes it away again.
