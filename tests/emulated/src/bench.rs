@@ -96,6 +96,31 @@ impl Bench {
         self.ram
     }
 
+    /// Fills the memory of guests from `offset` on with `bytes`, in one go.
+    pub(crate) fn refill(&self, offset: usize, bytes: &[u8]) {
+        self.check_part(offset, bytes.len());
+        let to = core::ptr::with_exposed_provenance_mut::<u8>(self.ram_address + offset);
+        // SAFETY: as in `ram`; the part is inside, and `bytes` are not of that memory, to which there are no references.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Whether `bytes`, which are whole words, are what the memory of guests has from `offset` on, which is aligned.
+    pub(crate) fn holds(&self, offset: usize, bytes: &[u8]) -> bool {
+        self.check_part(offset, bytes.len());
+        let words = bytes.chunks_exact(8).filter_map(|word| word.first_chunk().copied().map(u64::from_le_bytes));
+        (offset..).step_by(8).zip(words).all(|(offset, word)| {
+            let at = core::ptr::with_exposed_provenance::<u64>(self.ram_address + offset);
+            // SAFETY: as in `ram`; the part is inside and aligned, and nobody writes there while no guest runs.
+            unsafe { at.read_volatile() == word }
+        })
+    }
+
+    fn check_part(&self, offset: usize, bytes: usize) {
+        let end = offset.checked_add(bytes).and_then(|end| u64::try_from(end).ok());
+        let is_inside = end.is_some_and(|end| end <= self.ram.bytes());
+        assert!(is_inside && offset.is_multiple_of(8) && bytes.is_multiple_of(8), "no words in the memory of guests");
+    }
+
     /// How many frames are free, with those that are lost on purpose.
     pub(crate) fn free_frames(&self) -> usize {
         self.frames.free_frames() + self.lost.get()

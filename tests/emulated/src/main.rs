@@ -46,6 +46,7 @@ mod page_attributes;
 mod paging;
 mod permissions;
 mod probe;
+mod random_guests;
 mod redelivery;
 mod refused_entry;
 mod registers;
@@ -312,6 +313,9 @@ const TESTS: &[Test] = tests! {
         the_counter_is_scaled: On::Every,
         deadlines_are_kept: On::Every,
         deadlines_of_what_does_not_run: On::Every,
+    }
+    random_guests {
+        survived: On::Alone,
     }
     mmio {
         long_mode: On::Every,
