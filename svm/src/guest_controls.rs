@@ -87,9 +87,16 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     pub(crate) fn intercept_endless(&mut self) {
         let Chosen { exceptions, watched, .. } = self.guest.chosen;
         let vectors = exceptions | watched | endless_exceptions(self.read(save::DR7));
+        let mut intercepts = self.guest.intercepts;
         for code in [ExitCode::EXCP_DB, ExitCode::EXCP_AC] {
             let is_wanted = code.exception().is_some_and(|vector| vectors >> vector & 1 == 1);
-            self.set_intercepted(code, Wanted::of(is_wanted));
+            intercepts = if is_wanted { intercepts.with(code) } else { intercepts.without(code) };
+        }
+        if intercepts != self.guest.intercepts {
+            self.guest.intercepts = intercepts;
+            // The other words are as the caller may have written them.
+            let [_, _, exceptions, ..] = intercepts.words();
+            self.guest.vmcb.write(control::INTERCEPT_EXCEPTIONS, exceptions);
         }
     }
 

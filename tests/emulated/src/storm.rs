@@ -1,7 +1,7 @@
 //! Interrupts and NMIs of another processor, as fast as it can send them, at entries, exits and deliveries.
 
 use core::hint;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use machine::apic;
 use x86_virt::{ExitKind, InterruptRequest, Vcpu, VcpuConfig};
@@ -22,6 +22,8 @@ const EXITS: u64 = 3000;
 
 /// How many virtual processors have left.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
+/// Nothing is sent any more.
+static IS_OVER: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn at_any_moment(bench: &Bench) -> Outcome {
     // QEMU with `-icount` lets processors take turns, and nothing is sent while a guest runs.
@@ -31,11 +33,17 @@ pub(crate) fn at_any_moment(bench: &Bench) -> Outcome {
     }
     if bench.processor == 0 {
         send_all();
+        IS_OVER.store(true, Ordering::Release);
         return Ok(());
     }
     let exits = machine::arg("storm").and_then(|word| word.parse().ok()).unwrap_or(EXITS);
     let result = endure(bench, exits);
     LEFT.fetch_add(1, Ordering::AcqRel);
+    while !IS_OVER.load(Ordering::Acquire) {
+        hint::spin_loop();
+    }
+    // What was sent last is not for the tests that follow.
+    take_pending();
     result
 }
 
@@ -85,7 +93,6 @@ fn endure(bench: &Bench, exits: u64) -> Outcome {
                 kind => fail!("exit {n}, {kind:x?} ({}) at {rip:#x}", exit.reason),
             }
         }
-        take_pending();
         Ok(())
     })
 }
