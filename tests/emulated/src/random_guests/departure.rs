@@ -30,6 +30,9 @@ pub(super) struct Departures {
     lets_xcr0_change: bool,
     /// QEMU's TCG has no PAT of the guest's own, which writes the host's. The MSR stays intercepted.
     shares_pat: bool,
+    /// QEMU's TCG looks for the bits of an MSR in the permission map by all of RCX: an access with one of RCX's bits 34:32 set reads other
+    /// memory, and may end no run. They are 0 at each entry.
+    looks_at_rcx: bool,
     /// QEMU's TCG does not load the host's CR0 after an exit of a guest with EFER.LME = 1, CR0.PG = 0 and CR4.PAE = 0: it goes on without paging.
     /// LME is 0 then.
     keeps_guests_cr0: bool,
@@ -48,6 +51,7 @@ impl Departures {
             stops_without_segment: !has(Feature::GuestShutdown),
             lets_xcr0_change: !has(Feature::ExactExits),
             shares_pat: !has(Feature::GuestPat),
+            looks_at_rcx: !has(Feature::ExactExits),
             keeps_guests_cr0: !has(Feature::ExactExits),
             stops_in_virtual_8086_mode: !has(Feature::GuestShutdown),
         }
@@ -109,6 +113,9 @@ impl Departures {
         }
         if self.shares_pat {
             vcpu.intercept_msr(SwitchedMsr::Pat.number(), MsrAccess::ReadWrite);
+        }
+        if self.looks_at_rcx {
+            vcpu.gprs_mut().rcx &= 0xffff_ffff;
         }
         if self.stops_in_virtual_8086_mode && vcpu.rflags().vm() {
             let rflags = vcpu.rflags();
