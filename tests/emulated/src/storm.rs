@@ -12,8 +12,8 @@ use crate::guest::{CODE, HANDLERS, Mode};
 use crate::harness::{Outcome, ensure, fail};
 use crate::interrupts::take_pending;
 
-/// STI; NOP; CLI; NOP; CPUID; JMP to the start.
-const LOOP: [u8; 8] = [0xfb, 0x90, 0xfa, 0x90, 0x0f, 0xa2, 0xeb, 0xf8];
+/// STI; MOV ECX, 100; LOOP to itself; CLI; NOP; CPUID; JMP to the start. Long enough that what is sent comes in the guest, too.
+const LOOP: [u8; 14] = [0xfb, 0xb9, 100, 0, 0, 0, 0xe2, 0xfe, 0xfa, 0x90, 0x0f, 0xa2, 0xeb, 0xf2];
 const VECTOR: u8 = 0x61;
 const GUEST_VECTOR: u8 = 0x41;
 
@@ -72,7 +72,7 @@ fn endure(bench: &Bench, exits: u64) -> Outcome {
             }
             let exit = guest.run()?;
             let rip = guest.vcpu.rip();
-            let is_own = (CODE..CODE + 8).contains(&rip) || (HANDLERS..HANDLERS + 0x1000).contains(&rip);
+            let is_own = (CODE..CODE + 14).contains(&rip) || (HANDLERS..HANDLERS + 0x1000).contains(&rip);
             ensure!(is_own, "exit {n}, {:x?} ({}): RIP {rip:#x}", exit.kind, exit.reason);
             n += 1;
             ensure!(n < 20 * exits, "{interrupts} interrupts, {nmis} NMIs, {cpuids} CPUID, {handlers} of handlers");
