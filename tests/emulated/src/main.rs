@@ -256,9 +256,6 @@ const TESTS: &[Test] = tests! {
         goes_along_when_it_is_unloaded: On::Only(Vendor::Intel),
         what_is_missing_is_named: On::Only(Vendor::Intel),
     }
-    storm {
-        at_any_moment: On::Every,
-    }
     kick {
         before_the_entry: On::Every,
     }
@@ -346,6 +343,9 @@ const TOGETHER: &[Test] = tests! {
     }
     kick {
         from_another_processor: On::Every,
+    }
+    storm {
+        at_any_moment: On::Every,
     }
     migration {
         copy_is_complete: On::Every,

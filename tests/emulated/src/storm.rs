@@ -22,6 +22,8 @@ const EXITS: u64 = 3000;
 
 /// How many virtual processors have left.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
+/// The first processor has begun to send.
+static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
 /// Nothing is sent any more.
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 
@@ -32,19 +34,25 @@ pub(crate) fn at_any_moment(bench: &Bench) -> Outcome {
         return Ok(());
     }
     if bench.processor == 0 {
+        HAS_BEGUN.store(true, Ordering::Release);
         send_all();
         IS_OVER.store(true, Ordering::Release);
         return Ok(());
     }
+    wait_for(&HAS_BEGUN);
     let exits = machine::arg("storm").and_then(|word| word.parse().ok()).unwrap_or(EXITS);
     let result = endure(bench, exits);
     LEFT.fetch_add(1, Ordering::AcqRel);
-    while !IS_OVER.load(Ordering::Acquire) {
-        hint::spin_loop();
-    }
+    wait_for(&IS_OVER);
     // What was sent last is not for the tests that follow.
     take_pending();
     result
+}
+
+fn wait_for(flag: &AtomicBool) {
+    while !flag.load(Ordering::Acquire) {
+        hint::spin_loop();
+    }
 }
 
 fn send_all() {
