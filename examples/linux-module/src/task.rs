@@ -84,12 +84,11 @@ fn create<'s, 'm>(
     argument: u64,
     place: &mut Place<'s, 'm>,
 ) -> Result<(), TaskError> {
-    let mut vcpu = None;
-    make(root, space, &mut vcpu)?;
-    if let Some(vcpu) = &mut vcpu {
-        vcpu.set_state(state)?;
-        vcpu.gprs_mut().rbx = argument;
-    }
+    // Here, and not in a function of its own, which would have the virtual processor on its stack besides.
+    let mut vcpu = root.vcpu(space, &VcpuConfig::new())?;
+    vcpu.set_state(state)?;
+    vcpu.gprs_mut().rbx = argument;
+    let mut vcpu = Some(vcpu);
     park(&mut vcpu, place)
 }
 
@@ -109,16 +108,6 @@ fn slice<'m>(
     };
     park(&mut vcpu, place)?;
     Ok(ended)
-}
-
-#[inline(never)]
-fn make<'r, 's, 'm>(
-    root: &'r mut KernelRoot,
-    space: &'s Space<'m, KernelFrames>,
-    to: &mut Option<Loaded<'r, 's, 'm>>,
-) -> Result<(), TaskError> {
-    *to = Some(root.vcpu(space, &VcpuConfig::new())?);
-    Ok(())
 }
 
 #[inline(never)]

@@ -35,10 +35,12 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
         }
         let Self { vmcs, mut parts } = self;
         let host = root.host();
-        if let Err(msr) = parts.software_msrs.load_host(host, SpecCtrlSwitch::Software) {
-            return Err(LoadRefused { error: LoadError::Msr(msr), vcpu: Self { vmcs, parts } });
-        }
-        match root.load_parts(vmcs) {
+        // One way out for both errors: each would copy the virtual processor on the stack.
+        let loaded = match parts.software_msrs.load_host(host, SpecCtrlSwitch::Software) {
+            Ok(()) => root.load_parts(vmcs).map_err(|(vmcs, fail)| (vmcs, LoadError::Instruction(fail))),
+            Err(msr) => Err((vmcs, LoadError::Msr(msr))),
+        };
+        match loaded {
             Ok((mut vmcs, translations)) => {
                 let host_state = HostState::load(host, &mut vmcs);
                 parts.msrs.load_host(host);
@@ -62,7 +64,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
                 let xss = HostXss::read(host);
                 Ok(VmxVcpu { vmcs, host, host_state, xss, resident, translations, kick: None, parts })
             }
-            Err((vmcs, fail)) => Err(LoadRefused { error: LoadError::Instruction(fail), vcpu: Self { vmcs, parts } }),
+            Err((vmcs, error)) => Err(LoadRefused { error, vcpu: Self { vmcs, parts } }),
         }
     }
 }
