@@ -73,7 +73,8 @@ pub enum Shadow {
 ///
 /// Nothing of it is in the state of the guest between two runs: RFLAGS.TF, the debug registers and what ends a run are the guest's and the
 /// caller's own. The guest may have breakpoints in DR0 to DR3 and step through its code itself; it gets the #DB of these. Where both want
-/// more than four breakpoints, the guest's are not looked for, though it reads them back as it wrote them. Who uses a debugger does not choose
+/// more than four breakpoints, the guest's are not looked for, though it reads them back as it wrote them. Who uses a debugger does
+/// not choose
 /// #DB as an exception that ends a run: its exits are the debugger's.
 ///
 /// ```

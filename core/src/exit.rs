@@ -155,7 +155,8 @@ exit_kinds! {
         NmiWindow = "NMI window",
         /// A triple fault: the guest shut down.
         Shutdown = "shutdown",
-        /// The guest was not entered: it was [kicked](crate::Kick). No exit of the processor is behind it, and the vendor's reason says none.
+        /// The guest was not entered: it was [kicked](crate::Kick). No exit of the processor is behind it, and the vendor's reason
+        /// says none.
         Kicked = "kicked",
         /// An INIT signal of the host came.
         Init = "INIT",
@@ -221,8 +222,8 @@ exit_kinds! {
         MonitorTrap = "monitor trap",
         /// A [`Debugger`](crate::Debugger) has made a step: the guest has executed one instruction, or an event was delivered.
         Step = "step",
-        /// The guest came to breakpoints of a [`Debugger`](crate::Debugger), whose numbers are the bits that are set. The instruction at one on
-        /// an instruction has not been executed; that which has met one on data has.
+        /// The guest came to breakpoints of a [`Debugger`](crate::Debugger), whose numbers are the bits that are set. The
+        /// instruction at one on an instruction has not been executed; that which has met one on data has.
         Breakpoint(u8) = "breakpoint",
         /// The page-modification log is full.
         PageModificationLogFull = "page-modification log full",

@@ -103,8 +103,9 @@ pub enum MapError {
         /// The size that was asked for.
         size: PageSize,
     },
-    /// The allocator has given out a frame that cannot be a table: it is misaligned, beyond the width of host-physical
-    /// addresses, or in use as a table. It has broken the contract of [`Frames`](crate::Frames).
+    /// The allocator has given out a frame that cannot be a table: it is misaligned, beyond the width of host-physical addresses, or in
+    /// use as the root or as the frame given out before. It has broken the contract of [`Frames`](crate::Frames). Other frames that are in
+    /// use are not recognized: a search of the tables for each new frame would cost more than the tables.
     #[error("the allocator gave out {hpa}, which cannot be a table")]
     BadFrame {
         /// The frame.

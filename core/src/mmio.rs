@@ -276,8 +276,8 @@ impl Mmio {
     ///
     /// # Errors
     ///
-    /// [`MmioError::Memory`] with the fault, which [`Vcpu::raise_fault`] gives to the guest. Only string instructions fail, and operands in two
-    /// pages of which memory cannot be reached at all.
+    /// [`MmioError::Memory`] with the fault, which [`Vcpu::raise_fault`] gives to the guest. Only string instructions fail, and
+    /// operands in two pages of which memory cannot be reached at all.
     pub fn complete<V: Vcpu>(
         &self,
         vcpu: &mut V,

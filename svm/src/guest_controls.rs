@@ -46,7 +46,8 @@ impl Chosen {
 const SELECTIVE: Cr0 = Cr0::new().with_ts(true).with_mp(true);
 
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
-    /// Intercepts the codes that are in `now` and were not in `before`, and the other way round. What the library has added of its own stays.
+    /// Intercepts the codes that are in `now` and were not in `before`, and the other way round. What the library has added of its
+    /// own stays.
     fn change_intercepts(&mut self, before: InterceptSet, now: InterceptSet) {
         for code in now.iter().filter(|code| !before.contains(*code)) {
             self.set_intercepted(code, Wanted::Yes);

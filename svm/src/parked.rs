@@ -198,7 +198,8 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
     }
 }
 
-/// Whether `format` is one of a host with these modes, on a processor with these controls. With another number of levels, a guest would reach other memory.
+/// Whether `format` is one of a host with these modes, on a processor with these controls. With another number of levels, a guest
+/// would reach other memory.
 pub(crate) fn check_host(format: &NptFormat, host: HostPaging, controls: NptControls) -> Result<(), LoadError> {
     if format.levels() != host.levels {
         return Err(LoadError::Levels { space: format.levels(), host: host.levels });

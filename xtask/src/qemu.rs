@@ -15,7 +15,8 @@ pub(crate) const PASS: i32 = 33;
 /// Where QEMU writes that a processor has taken a triple fault.
 pub(crate) const LOG_FILE: &str = "qemu.log";
 
-/// Why QEMU ended with status 0, which it does for a triple fault, for another reset, and for a signal: from its log and its standard error.
+/// Why QEMU ended with status 0, which it does for a triple fault, for another reset, and for a signal: from its log and its
+/// standard error.
 pub(crate) fn why_it_left(log: &str, stderr: &str) -> &'static str {
     if log.contains("Triple fault") {
         "triple fault"

@@ -349,8 +349,8 @@ impl Events {
         core::mem::replace(&mut self.asked.nmi, false)
     }
 
-    /// Takes all out that waits for its delivery or for a window, and returns it for [`put_back`](Self::put_back): a run in between delivers
-    /// nothing, and closes the windows.
+    /// Takes all out that waits for its delivery or for a window, and returns it for [`put_back`](Self::put_back): a run in between
+    /// delivers nothing, and closes the windows.
     pub const fn set_aside(&mut self) -> Self {
         let before = *self;
         *self = Self { armed: before.armed, shutdown: before.shutdown, global: before.global, ..Self::new() };
@@ -358,7 +358,8 @@ impl Events {
         before
     }
 
-    /// Puts back what [`set_aside`](Self::set_aside) took out, but for an event to deliver at once: what an exit has interrupted since stays.
+    /// Puts back what [`set_aside`](Self::set_aside) took out, but for an event to deliver at once: what an exit has interrupted
+    /// since stays.
     pub const fn put_back(&mut self, before: &Self) {
         self.nmi = before.nmi;
         self.interrupt = before.interrupt;
@@ -367,8 +368,8 @@ impl Events {
         self.update();
     }
 
-    /// The windows that the last entry armed for what waits, or for the caller. The exit of another one is the caller's, who armed it in the
-    /// control structure.
+    /// The windows that the last entry armed for what waits, or for the caller. The exit of another one is the caller's, who armed
+    /// it in the control structure.
     #[must_use]
     pub const fn armed_windows(&self) -> Windows {
         self.armed

@@ -70,8 +70,8 @@ unsafe fn perform(run: &mut Run, chunks: &[Chunk], state: &CpuState, guest: &mut
 
 /// A place for a virtual processor that is not loaded, on the heap: it has more than 1 KiB.
 ///
-/// The stack of a thread of the kernel is small, and a function has room for each copy that it makes of a value. So the functions below that move a
-/// virtual processor are out of line, and do little else.
+/// The stack of a thread of the kernel is small, and a function has room for each copy that it makes of a value. So the functions
+/// below that move a virtual processor are out of line, and do little else.
 type Place<'s, 'm> = Option<AnyParkedVcpu<'s, 'm, KernelFrames>>;
 type Loaded<'r, 's, 'm> = AnyVcpu<'r, 's, 'm, KernelFrames>;
 

@@ -61,7 +61,8 @@ pub(crate) enum Feature {
     InterruptsAnywhere,
     /// A guest has a global interrupt flag of its own.
     VirtualGif,
-    /// A #DB that is intercepted has its conditions in DR6, and is done with: not for an SVM guest in Bochs 2.7, which leaves DR6 as it was.
+    /// A #DB that is intercepted has its conditions in DR6, and is done with: not for an SVM guest in Bochs 2.7, which leaves DR6
+    /// as it was.
     InterceptedDebugExceptions,
     /// The trap behind the last iteration of REP finds RIP behind the instruction: QEMU's TCG makes another one, in which it sees that
     /// nothing is left.

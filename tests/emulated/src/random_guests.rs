@@ -2,7 +2,8 @@
 //! is, and the library returns a value for each run.
 //!
 //! `runs=N` on the command line says how many there are, `seed=S` which, and `first=F` where they start. What a run does follows from the
-//! seed and its number; `show` prints each number before it is tried and each exit, and `state` the state, for an emulator that does not survive it.
+//! seed and its number; `show` prints each number before it is tried and each exit, and `state` the state, for an emulator that
+//! does not survive it.
 
 mod answer;
 mod code;

@@ -113,8 +113,8 @@ fn judge(lines: &[String], tests: &[Test], end: End, pass: i32) -> Result<(), St
     }
 }
 
-/// Whether Linux ended with a restart, before which the module had left VMX or SVM on all processors. A triple fault ends QEMU in the same way, and
-/// so does a panic, since Linux restarts after one.
+/// Whether Linux ended with a restart, before which the module had left VMX or SVM on all processors. A triple fault ends QEMU in
+/// the same way, and so does a panic, since Linux restarts after one.
 fn restarted(log: &str) -> Result<(), String> {
     let mut rest = log;
     for line in ["x86_virt_demo: 0 processors run guests from here on", "reboot: Restarting system"] {
@@ -127,7 +127,8 @@ fn restarted(log: &str) -> Result<(), String> {
 }
 
 /// All processors are in one thread of QEMU: with one for each, the RIP behind VMRUN was once in the VMCB as the guest's, after an NMI from
-/// another processor. An interrupt that is injected would come twice so (`docs/testing.md`, "Linux as the guest"), but these guests get none.
+/// another processor. An interrupt that is injected would come twice so (`docs/testing.md`, "Linux as the guest"), but these guests
+/// get none.
 fn qemu(kernel: &Kernel, machine: &Machine, cpus: u8) -> Command {
     let mut command = Command::new(qemu::PROGRAM);
     command.args(["-accel", "tcg,thread=single", "-M", "q35", "-cpu", &machine.cpu, "-smp", &cpus.to_string()]);

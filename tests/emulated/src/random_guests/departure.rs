@@ -13,18 +13,19 @@ type Any<'r, 's> = AnyVcpu<'r, 's, 'static, Frames>;
 /// What a guest would do to the emulator that this machine is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Departures {
-    /// With SVM, Bochs 2.7 keeps the trap of a guest that steps, or of its breakpoints, over the exit, and takes it in the host before VMLOAD
-    /// has brought the host's TR back. Guests have TF = 0, no breakpoints and no SYSRET, and POPF, IRET and task switches end a run.
+    /// With SVM, Bochs 2.7 keeps the trap of a guest that steps, or of its breakpoints, over the exit, and takes it in the host
+    /// before VMLOAD has brought the host's TR back. Guests have TF = 0, no breakpoints and no SYSRET, and POPF, IRET and task
+    /// switches end a run.
     traps_in_host: bool,
     /// With SVM, Bochs 2.7 stops at a triple fault. The exceptions that can become a double fault end a run; the library merges them.
     stops_at_triple_fault: bool,
-    /// With SVM and IF = 0, Bochs 2.7 does not end a run for an interrupt of the host. NMIs do in its place, and guests get none, which would
-    /// block those.
+    /// With SVM and IF = 0, Bochs 2.7 does not end a run for an interrupt of the host. NMIs do in its place, and guests get none,
+    /// which would block those.
     pub(super) needs_nmi: bool,
     /// QEMU's TCG stops at a switch of stacks through a task-state segment that is busy or not present: the one in TR is available.
     stops_at_busy_task: bool,
-    /// With SVM, Bochs 2.7 stops at one through a TR that has no task-state segment, and at a push to an SS that is not present or cannot be
-    /// written, neither of which VMRUN refuses: TR has one, and SS is a data segment.
+    /// With SVM, Bochs 2.7 stops at one through a TR that has no task-state segment, and at a push to an SS that is not present or
+    /// cannot be written, neither of which VMRUN refuses: TR has one, and SS is a data segment.
     stops_without_segment: bool,
     /// QEMU's TCG does not intercept XSETBV, by which a guest changes the host's XCR0. Guests have CR4.OSXSAVE = 0.
     lets_xcr0_change: bool,
@@ -33,8 +34,8 @@ pub(super) struct Departures {
     /// QEMU's TCG looks for the bits of an MSR in the permission map by all of RCX: an access with one of RCX's bits 34:32 set reads other
     /// memory, and may end no run. They are 0 at each entry.
     looks_at_rcx: bool,
-    /// QEMU's TCG does not load the host's CR0 after an exit of a guest with EFER.LME = 1, CR0.PG = 0 and CR4.PAE = 0: it goes on without paging.
-    /// LME is 0 then.
+    /// QEMU's TCG does not load the host's CR0 after an exit of a guest with EFER.LME = 1, CR0.PG = 0 and CR4.PAE = 0: it goes on
+    /// without paging. LME is 0 then.
     keeps_guests_cr0: bool,
     /// With SVM, Bochs 2.7 stops at an exit in virtual-8086 mode: it finds RFLAGS.VM = 1 in the host's long mode. Guests have VM = 0,
     /// and IRET and task switches end a run.

@@ -21,7 +21,8 @@ fn number(path: &str) -> anyhow::Result<u64> {
     fs::read_to_string(path).context(path.to_owned())?.trim().parse().context(path.to_owned())
 }
 
-/// Suspend to RAM: all processors but one go, the last one leaves VMX or SVM in a callback, and loses its registers. Afterwards each runs guests.
+/// Suspend to RAM: all processors but one go, the last one leaves VMX or SVM in a callback, and loses its registers. Afterwards
+/// each runs guests.
 pub(crate) fn sleep_and_wake() -> anyhow::Result<()> {
     const ALARM: &str = "/sys/class/rtc/rtc0/wakealarm";
     const SLEEPS: &str = "/sys/power/suspend_stats/success";
