@@ -410,12 +410,13 @@ pub trait Vcpu {
     ///
     /// As [`next_rip`](Self::next_rip); then nothing is changed. So it is with the methods that follow.
     fn complete_cpuid(&mut self, [eax, ebx, ecx, edx]: [u32; 4]) -> Result<(), SkipError> {
-        self.skip_instruction()?;
+        let next = self.next_rip()?;
         let gprs = self.gprs_mut();
         gprs.rax = eax.into();
         gprs.rbx = ebx.into();
         gprs.rcx = ecx.into();
         gprs.rdx = edx.into();
+        complete::finish_at(self, next);
         Ok(())
     }
 

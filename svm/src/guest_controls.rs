@@ -42,7 +42,7 @@ impl Chosen {
 
 /// The bits of CR0 whose writes CR0_SEL_WRITE does not intercept.
 ///
-/// AMD APM vol. 2, section 15.8.1, "State Saved on Exit" and table "Instruction Intercepts" (selective CR0 write).
+/// AMD APM vol. 2, section 15.9, "Instruction Intercepts" (selective CR0 write).
 const SELECTIVE: Cr0 = Cr0::new().with_ts(true).with_mp(true);
 
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {

@@ -2,7 +2,7 @@
 
 use x86_virt_core::{Event, Exception, Exit, ExitKind, Frames, GuestDebug, Shadow, Vcpu as _};
 
-use crate::access::{VmcsRead as _, VmcsWrite as _};
+use crate::access::VmcsRead as _;
 use crate::control::PrimaryControls;
 use crate::exit::ExitReason;
 use crate::field;
@@ -34,7 +34,7 @@ impl<A: Frames> GuestDebug for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn shadow(&self) -> Shadow {
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let state = self.interruptibility_state();
         if state.blocking_by_mov_ss() {
             Shadow::MovSs
         } else if state.blocking_by_sti() {
@@ -45,11 +45,11 @@ impl<A: Frames> GuestDebug for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn set_shadow(&mut self, shadow: Shadow) {
-        let before = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let before = self.interruptibility_state();
         let state = before.with_blocking_by_sti(shadow == Shadow::Sti).with_blocking_by_mov_ss(shadow == Shadow::MovSs);
         if state != before {
             let pending = self.pending_debug();
-            self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state);
+            self.put_interruptibility_state(state);
             // In a shadow, BS follows from RFLAGS.TF.
             self.write_pending_debug(pending);
         }
@@ -59,6 +59,7 @@ impl<A: Frames> GuestDebug for VmxVcpu<'_, '_, '_, A> {
         let control = PrimaryControls::MONITOR_TRAP_FLAG;
         let has = self.parts.capabilities.primary().may_be_one().contains(control);
         if has {
+            self.end_shadow();
             self.write_primary(self.parts.primary | control);
         }
         has

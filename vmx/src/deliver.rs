@@ -14,6 +14,7 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
     /// What the entry does about events, written to the VMCS. Only called if something is due.
     #[cold]
     pub(crate) fn prepare_events(&mut self) -> Result<Plan, EntryError> {
+        self.end_shadow();
         self.hand_over();
         let plan = self.parts.events.plan(self.interruptibility());
         if let Some(event) = plan.deliver {
@@ -44,7 +45,7 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
 
     /// Closes and opens the windows.
     fn arm(&mut self, wanted: Windows) {
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let state = self.interruptibility_state();
         let gif_clear = self.interruptibility().gif_clear;
         // In the shadow of STI a processor may find the window for NMIs open, and not take one. Interrupts are enabled then.
         let behind_sti = wanted.nmi && state.blocking_by_sti();
@@ -130,9 +131,9 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
             }
             _ => return,
         };
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let state = self.interruptibility_state();
         if was_in_iret {
-            self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state.with_blocking_by_nmi(true));
+            self.put_interruptibility_state(state.with_blocking_by_nmi(true));
         } else if !state.blocking_by_nmi() {
             self.parts.nmi_handled = false;
         }
@@ -140,9 +141,9 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
 
     /// Ends the blocking of NMIs.
     pub(crate) fn unblock_nmis(&mut self) {
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let state = self.interruptibility_state();
         if state.blocking_by_nmi() {
-            self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state.with_blocking_by_nmi(false));
+            self.put_interruptibility_state(state.with_blocking_by_nmi(false));
         }
     }
 

@@ -16,7 +16,6 @@ use x86_virt_core::{
 use self::registers::{check_canonical, check_cr3};
 use crate::access::{VmcsRead, VmcsWrite};
 use crate::cache::Cached;
-use crate::event::InterruptibilityState;
 use crate::exit::ExitReason;
 use crate::field::{self, Field, ReadWrite};
 use crate::segment::SegmentFields;
@@ -30,12 +29,6 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     fn wrap_rip(&self, rip: u64) -> u64 {
         let is_64_bit = self.efer().lma() && self.segment(SegmentRegister::Cs).rights.long();
         if is_64_bit { rip } else { rip & 0xffff_ffff }
-    }
-
-    #[cold]
-    fn end_shadow(&mut self, state: InterruptibilityState) {
-        let open = state.with_blocking_by_sti(false).with_blocking_by_mov_ss(false);
-        self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, open);
     }
 }
 
@@ -101,6 +94,8 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         /// Bits of RFLAGS that are not reserved.
         const DEFINED: u64 = 0x003f_7fd5;
         let rflags = Rflags::from(rflags.into_bits() & DEFINED).with_one(true);
+        // The shadow of STI needs IF = 1, and a single step behind it another value of the pending debug exceptions.
+        self.end_shadow();
         self.parts.cache.set(Cached::Rflags, rflags.into_bits());
     }
 
@@ -276,7 +271,7 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
     }
 
     fn interruptibility(&self) -> Interruptibility {
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let state = self.interruptibility_state();
         let pending = self.vmcs.get(field::GUEST_PENDING_DEBUG_EXCEPTIONS);
         Interruptibility {
             interrupts_enabled: self.rflags().r#if(),
@@ -290,14 +285,13 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
 
     #[inline]
     fn clear_shadow(&mut self) {
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
-        if state.blocking_by_sti() || state.blocking_by_mov_ss() {
-            self.end_shadow(state);
-        }
+        self.parts.shadow_is_over = true;
     }
 
     #[cold]
     fn raise_single_step(&mut self) {
+        // In a shadow, the step is one of the next instruction.
+        self.end_shadow();
         // With DEBUGCTL.BTF the guest steps from branch to branch.
         if !self.vmcs.get(field::GUEST_IA32_DEBUGCTL).btf() {
             let pending = self.vmcs.get(field::GUEST_PENDING_DEBUG_EXCEPTIONS);

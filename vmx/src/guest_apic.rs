@@ -154,6 +154,7 @@ impl<'m, A: Frames> VmxVcpu<'_, '_, 'm, A> {
         virtual_apic::set_msrs(&mut self.parts.msr_bitmaps, wanted.map(|(_, virtualization)| virtualization));
         self.write_primary(primary);
         self.write_secondary(secondary);
+        self.parts.mode = None;
         // What is cached may say of a page that it is not the APIC-access page: Intel SDM vol. 3, section 31.4.3.3, "Guidelines for
         // Use of the INVVPID Instruction".
         self.parts.forget_generations();

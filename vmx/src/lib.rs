@@ -36,6 +36,7 @@ mod preemption_timer;
 pub mod profile;
 mod segment;
 mod setup;
+mod shadow;
 mod tables;
 pub mod testing;
 mod tsc;

@@ -105,6 +105,8 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
     pub(crate) events: Events,
     /// The guest may be handling an NMI: one was delivered, or the VMCS was changed, and NMIs were not seen unblocked since.
     pub(crate) nmi_handled: bool,
+    /// The instruction that the shadow in the VMCS protected has been completed.
+    pub(crate) shadow_is_over: bool,
     /// The exceptions that leave the guest for the host's sake, as the VMCS has them.
     pub(crate) endless: u32,
     /// Whether it runs, or has shut down or waits for a start-up IPI. The VMCS says whether one that runs is halted.
@@ -192,6 +194,7 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
             virtual_apic: None,
             events: Events::new(),
             nmi_handled: false,
+            shadow_is_over: false,
             endless: 0,
             activity: Activity::Running,
             reason: NO_EXIT,
@@ -264,13 +267,16 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     ///
     /// How VMCLEAR fails, which a valid VMCS never makes it do.
     pub fn unload(mut self) -> Result<ParkedVcpu<'s, 'm, A>, VmFail> {
-        self.settle();
+        self.bring_host_back();
         self.write_back();
+        self.end_shadow();
         let vmcs = self.vmcs.unload()?;
         Ok(ParkedVcpu { vmcs, parts: self.parts })
     }
 
     /// The VMCS, for what this type has no method for.
+    ///
+    /// RIP, RSP, RFLAGS and the end of the shadow of STI or MOV SS are written to it later than they change.
     #[must_use]
     pub const fn vmcs(&self) -> &CurrentVmcs<'r, A> {
         &self.vmcs
@@ -280,7 +286,8 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
     ///
     /// RIP, RSP and RFLAGS are cached: use the methods of [`Vcpu`](x86_virt_core::Vcpu) for them. The next entry invalidates what
     /// was translated for the guest, as [`flush_tlb`](Self::flush_tlb) does.
-    pub const fn vmcs_mut(&mut self) -> &mut CurrentVmcs<'r, A> {
+    pub fn vmcs_mut(&mut self) -> &mut CurrentVmcs<'r, A> {
+        self.end_shadow();
         self.parts.mode = None;
         self.parts.time.forget();
         self.parts.needs_flush = true;

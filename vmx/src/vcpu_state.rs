@@ -29,6 +29,8 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     }
 
     fn put_activity(&mut self, state: ActivityState) {
+        // There is none in HLT.
+        self.end_shadow();
         // SAFETY: active, or halted, which the host's interrupts end. The others, in which a processor waits for a signal that may never
         // come, are not entered.
         unsafe { self.vmcs.put_sensitive(field::GUEST_ACTIVITY_STATE, state) };
@@ -55,7 +57,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
             .with_blocking_by_sti(blocking.shadow && enabled)
             .with_blocking_by_mov_ss(blocking.shadow && !enabled)
             .with_blocking_by_nmi(blocking.nmi_blocked);
-        self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, state);
+        self.put_interruptibility_state(state);
         self.parts.nmi_handled = blocking.nmi_blocked;
         self.parts.events.set_global_interrupts(if blocking.gif_clear {
             GlobalInterrupts::Disabled
@@ -67,15 +69,15 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// Behind MOV SS, the single step is one of the next instruction, and follows from RFLAGS.TF.
     pub(crate) fn read_pending_debug(&self) -> PendingDebugExceptions {
         let pending = self.vmcs.get(field::GUEST_PENDING_DEBUG_EXCEPTIONS);
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let state = self.interruptibility_state();
         pending.with_bs(pending.bs() && !state.blocking_by_mov_ss())
     }
 
     /// In a shadow and in HLT, the processor demands BS if the guest steps, and only then.
     ///
-    /// Intel SDM vol. 3, section 28.3.1.5, "Checks on Guest Non-Register State".
+    /// Intel SDM vol. 3, section 29.3.1.5, "Checks on Guest Non-Register State".
     pub(crate) fn write_pending_debug(&mut self, pending: PendingDebugExceptions) {
-        let state = self.vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
+        let state = self.interruptibility_state();
         let is_held = state.blocking_by_sti() || state.blocking_by_mov_ss() || self.read_activity() == Activity::Halted;
         let steps = self.rflags().tf() && !self.vmcs.get(field::GUEST_IA32_DEBUGCTL).btf();
         let pending = if is_held { pending.with_bs(steps) } else { pending };
@@ -91,7 +93,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
             self.parts.fpu.check(self.host, extended)?;
         }
         self.check_activity(state.activity)?;
-        // Intel SDM vol. 3, section 28.3.1.5, "Checks on Guest Non-Register State".
+        // Intel SDM vol. 3, section 29.3.1.5, "Checks on Guest Non-Register State".
         if state.activity == Activity::Halted && (state.shadow || state.cpu.ss.rights.dpl() != 0) {
             return Err(StateError::Activity(state.activity));
         }
@@ -101,7 +103,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
 
 /// `rights` as an entry takes them: a segment that is not present is none, and the task-state segment in TR is busy.
 ///
-/// Intel SDM vol. 3, section 28.3.1.2, "Checks on Guest Segment Registers".
+/// Intel SDM vol. 3, section 29.3.1.2, "Checks on Guest Segment Registers".
 pub(crate) fn rights(register: SegmentRegister, rights: SegmentAccessRights) -> SegmentAccessRights {
     const BUSY: u8 = 2;
     match register {

@@ -93,7 +93,7 @@ impl<A: Frames> Attached<'_, A> {
 
     /// The TPR threshold for the next entry. One that is above the task priority would make the entry fail, or end the run at once.
     ///
-    /// Intel SDM vol. 3, section 28.2.1.1, "VM-Execution Control Fields".
+    /// Intel SDM vol. 3, section 29.2.1.1, "VM-Execution Control Fields".
     pub(crate) fn threshold(&self) -> u8 {
         self.asked.max(self.waits.unwrap_or(0)).min(self.task_priority())
     }

@@ -29,7 +29,7 @@ enum Priority {
 impl InterruptRequest {
     /// An interrupt of an 8259A, or another that the task priority does not hold.
     ///
-    /// Intel SDM vol. 3, section 13.8.3.1, "Task and Processor Priorities" (what is delivered as ExtINT).
+    /// Intel SDM vol. 3, section 12.8.3.1, "Task and Processor Priorities" (what is delivered as ExtINT).
     #[must_use]
     pub const fn external(vector: u8) -> Self {
         Self { vector, priority: Priority::Any }
@@ -37,7 +37,7 @@ impl InterruptRequest {
 
     /// An interrupt of a local APIC: it waits while CR8 is not below its class, which is bits 7:4 of the vector.
     ///
-    /// Intel SDM vol. 3, section 13.8.3.1, "Task and Processor Priorities".
+    /// Intel SDM vol. 3, section 12.8.3.1, "Task and Processor Priorities".
     #[must_use]
     pub const fn fixed(vector: u8) -> Self {
         Self { vector, priority: Priority::Class }

@@ -208,7 +208,7 @@ pub(crate) fn save<V: Vcpu + ?Sized>(vcpu: &V, state: &mut VcpuState) {
 /// `segment` with what processors see differently made the same: the rights of a register that holds no segment are ignored, but for the
 /// privilege level, which SS keeps; and the task-state segment in TR is busy on Intel's processors, and either on AMD's.
 ///
-/// Intel SDM vol. 3, section 28.3.1.2, "Checks on Guest Segment Registers".
+/// Intel SDM vol. 3, section 29.3.1.2, "Checks on Guest Segment Registers".
 fn neutral(register: SegmentRegister, segment: Segment) -> Segment {
     if register == SegmentRegister::Tr {
         return Segment { rights: segment.rights.with_segment_type(segment.rights.segment_type() | BUSY), ..segment };

@@ -51,6 +51,7 @@ mod redelivery;
 mod refused_entry;
 mod registers;
 mod requests;
+mod shadow;
 mod shootdown;
 mod soak;
 mod software_msrs;
@@ -225,6 +226,15 @@ const TESTS: &[Test] = tests! {
         nmi_blocks_the_next: On::Every,
         cancelled_events_do_not_come: On::Every,
         real_mode_events: On::Every,
+    }
+    shadow {
+        an_interrupt_comes_at_once: On::Every,
+        events_come_at_once: On::Every,
+        the_window_is_open: On::Every,
+        a_breakpoint_is_met: On::Every,
+        a_step_is_made: On::Every,
+        nothing_is_left_of_it: On::Every,
+        nobody_sees_it: On::Every,
     }
     requests {
         come_once_each: On::Every,

@@ -41,6 +41,9 @@ impl<A: Frames> ReadField for VmxVcpu<'_, '_, '_, A> {
             _ if field == field::GUEST_RIP.encoding() => Ok(self.rip()),
             _ if field == field::GUEST_RSP.encoding() => Ok(self.rsp()),
             _ if field == field::GUEST_RFLAGS.encoding() => Ok(self.rflags().into_bits()),
+            _ if field == field::GUEST_INTERRUPTIBILITY_STATE.encoding() => {
+                Ok(u64::from(self.interruptibility_state().into_bits()))
+            }
             _ => self.vmcs.read_raw(field),
         }
     }

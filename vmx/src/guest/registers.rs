@@ -58,7 +58,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// The registers as after INIT, and non-register state.
     pub(crate) fn initialize_guest(&mut self) {
         self.write_masks();
-        self.vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, InterruptibilityState::new());
+        self.put_interruptibility_state(InterruptibilityState::new());
         // SAFETY: active: the processor executes instructions, and does not wait for a signal that may never come.
         unsafe { self.vmcs.put_sensitive(field::GUEST_ACTIVITY_STATE, ActivityState::ACTIVE) };
         self.vmcs.put(field::GUEST_PENDING_DEBUG_EXCEPTIONS, PendingDebugExceptions::new());

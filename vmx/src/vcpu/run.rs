@@ -3,11 +3,11 @@
 
 use x86_virt_core::fpu::Osxsave;
 use x86_virt_core::{
-    Activity, AttachedKick, Cr4, Exit, ExitKind, Frames, HostDebug, HostXss, SoftwareMsrs, StateError, SwitchedMsr,
+    Activity, AttachedKick, Cr4, Exit, ExitKind, Frames, HostDebug, HostXss, StateError, SwitchedMsr,
     endless_exceptions,
 };
 
-use super::{EntryError, NO_EXIT, VmxVcpu};
+use super::{EntryError, NO_EXIT, Parts, VmxVcpu};
 use crate::access::VmcsRead;
 use crate::check::RuleSet;
 use crate::eptp_switching::{EptpSpaces, eptp};
@@ -15,7 +15,8 @@ use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
 use crate::instruction_error::VmFail;
 use crate::instructions::Outcome;
-use crate::msrs::{self, Msrs};
+use crate::msrs;
+use crate::shadow;
 use crate::sub_pages::SubPages;
 use crate::switch::LaunchState;
 use crate::vmcs;
@@ -28,22 +29,33 @@ pub(crate) struct Mode {
     usable: msrs::Set,
     osxsave: Osxsave,
     dr7: u64,
-    /// There is something to do for SPEC_CTRL, TSC_AUX or IA32_XSS.
+    /// There is something to do for SPEC_CTRL, TSC_AUX, IA32_XSS or a shadow that is over.
     has_more: bool,
+}
+
+impl<A: Frames> Parts<'_, '_, A> {
+    /// Whether the next boundary between instructions shows if there is a shadow, even if no event waits: the guest has breakpoints, or
+    /// the processor delivers virtual interrupts.
+    const fn sees_shadow(&self, dr7: u64) -> bool {
+        /// L0 to L3 and G0 to G3.
+        const ENABLES: u64 = 0xff;
+        dr7 & ENABLES != 0 || self.virtual_apic.is_some()
+    }
 }
 
 impl Mode {
     #[cold]
-    fn read(vmcs: &impl VmcsRead, parts: (&Msrs, &SoftwareMsrs), xss: HostXss) -> Self {
-        let (msrs, software_msrs) = parts;
+    fn read<A: Frames>(vmcs: &impl VmcsRead, parts: &Parts<'_, '_, A>, xss: HostXss) -> Self {
+        let (msrs, software_msrs) = (&parts.msrs, &parts.software_msrs);
+        let dr7 = vmcs.get(field::GUEST_DR7);
         let efer = vmcs.get(field::GUEST_IA32_EFER);
         let osxsave = vmcs.get(field::CR4_READ_SHADOW).osxsave();
         let osxsave = if osxsave { Osxsave::Enabled } else { Osxsave::Disabled };
         Self {
             usable: msrs.usable(efer),
             osxsave,
-            has_more: software_msrs.is_any_switched() || xss.is_switched(osxsave),
-            dr7: vmcs.get(field::GUEST_DR7).into_bits(),
+            has_more: parts.sees_shadow(dr7.into_bits()) || software_msrs.is_any_switched() || xss.is_switched(osxsave),
+            dr7: dr7.into_bits(),
         }
     }
 }
@@ -89,6 +101,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
             return Err(self.explain(error));
         }
         self.vmcs.set_launched();
+        self.parts.shadow_is_over = false;
         if let Some(plan) = plan {
             self.parts.events.entered(&plan);
         }
@@ -101,12 +114,10 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     /// What an exit is.
     #[inline]
     pub(crate) fn exit(&self, reason: ExitReason) -> Exit<ExitReason> {
-        let kind = if reason == NO_EXIT {
-            ExitKind::Kicked
-        } else {
-            exit::decode_exit(reason, &self.vmcs, &self.parts.switch.gprs)
-        };
-        Exit { kind, reason }
+        if reason == NO_EXIT {
+            return Exit { kind: ExitKind::Kicked, reason };
+        }
+        Exit { kind: exit::decode_exit(reason, &self.vmcs, &self.parts.switch.gprs), reason }
     }
 
     /// Invalidates translations that were made before the last change of the tables, or of paging registers, once.
@@ -170,6 +181,9 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
             None => parts.msrs.enter(self.host, mode.usable),
         }
         if mode.has_more {
+            if parts.sees_shadow(mode.dr7) {
+                shadow::end(&mut self.vmcs, &mut parts.shadow_is_over);
+            }
             parts.software_msrs.enter(self.host);
             self.xss.clear(self.host, mode.osxsave);
         }
@@ -200,11 +214,13 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         outcome
     }
 
-    /// Reads the mode after a change, of which the exceptions depend that leave the guest for the host's sake.
+    /// Reads the mode after a change, of which the exceptions depend that leave the guest for the host's sake. The change may let a shadow
+    /// be seen that is over.
     #[cold]
     fn read_mode(&mut self) -> Mode {
-        let mode =
-            *self.parts.mode.insert(Mode::read(&self.vmcs, (&self.parts.msrs, &self.parts.software_msrs), self.xss));
+        self.end_shadow();
+        let mode = Mode::read(&self.vmcs, &self.parts, self.xss);
+        self.parts.mode = Some(mode);
         if endless_exceptions(mode.dr7) != self.parts.endless {
             self.write_exceptions();
         }
@@ -212,7 +228,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     }
 
     /// Brings back what of the host's is away between runs. The guest's next entry takes it away again.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn bring_host_back(&mut self) {
         if let Some(resident) = &mut self.resident {
             resident.unload(&mut self.parts.msrs);
         }
@@ -226,7 +242,7 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     }
 
     pub(crate) fn set_guest_msr(&mut self, msr: SwitchedMsr, value: u64) -> Result<(), StateError> {
-        self.settle();
+        self.bring_host_back();
         self.parts.msrs.set_guest(msr, value);
         self.parts.mode = None;
         self.parts.software_msrs.set_guest(msr, value)
