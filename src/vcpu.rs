@@ -251,6 +251,7 @@ impl<A: Frames> Vcpu for AnyVcpu<'_, '_, '_, A> {
     }
 
     pass_on! {
+        mut fn settle(&mut self);
         mut fn gprs_mut(&mut self) -> &mut Gprs;
         mut fn set_rip(&mut self, rip: u64);
         mut fn set_rsp(&mut self, rsp: u64);

@@ -81,6 +81,8 @@ pub enum StatePolicy {
     Switched,
     /// The guest's stay loaded between runs.
     Resident,
+    /// On SVM, so do its FS, GS, LDTR and TR, and the MSRs of SYSENTER. On VMX as [`Resident`](Self::Resident).
+    ResidentSegments,
 }
 
 /// What becomes of an interrupt of the host that ends a run.
@@ -142,6 +144,31 @@ impl VcpuConfig {
     #[expect(unsafe_code, reason = "the caller's promise about registers")]
     pub const unsafe fn with_resident_state(self) -> Self {
         Self { state: StatePolicy::Resident, ..self }
+    }
+
+    /// [`with_resident_state`](Self::with_resident_state), and on SVM also with FS, GS, LDTR, TR and the MSRs of SYSCALL and SYSENTER left in
+    /// the registers, which costs an exit neither VMLOAD nor VMSAVE.
+    ///
+    /// Since TR is the guest's then, no handler of the host may run: the global interrupt flag is 0 from an exit to the next entry, and
+    /// interrupts, NMIs, SMIs and machine checks wait, as long as the host needs for an exit. It is 1 again, with the host's own state, when
+    /// a run ends with anything but an instruction of the guest, or with HLT, MWAIT or PAUSE, and after
+    /// [`Vcpu::settle`](crate::Vcpu::settle).
+    ///
+    /// AMD APM vol. 2, section 15.5.2, "VMSAVE and VMLOAD Instructions", and section 15.17, "Global Interrupt Flag, STGI and CLGI
+    /// Instructions".
+    ///
+    /// # Safety
+    ///
+    /// The promise of [`with_resident_state`](Self::with_resident_state). Between a run that ended with an instruction of the guest, and
+    /// the next run or [`settle`](crate::Vcpu::settle), moreover:
+    ///
+    /// - The host has no use for FS, GS, LDTR, TR and the MSRs of SYSENTER: it has no thread-local and no per-processor variables there, and
+    ///   no exception of its own switches stacks.
+    /// - It waits neither for an interrupt nor for another processor that may wait for this one.
+    #[must_use]
+    #[expect(unsafe_code, reason = "the caller's promise about registers")]
+    pub const unsafe fn with_resident_segments(self) -> Self {
+        Self { state: StatePolicy::ResidentSegments, ..self }
     }
 
     /// With the interrupts of the host that end a run acknowledged by the exit, on VMX: the library calls the host's handler by the

@@ -79,6 +79,11 @@ pub trait Vcpu {
     /// Why the processor refused the entry. The guest then has not run, and its state is as before.
     fn run(&mut self) -> Result<Exit<Self::Reason>, Self::EntryError>;
 
+    /// Brings back what a virtual processor [with resident state](crate::VcpuConfig::with_resident_state), or
+    /// [with resident segments](crate::VcpuConfig::with_resident_segments), keeps of the host's between runs. The next run takes it away
+    /// again. Without such a promise there is nothing to do.
+    fn settle(&mut self) {}
+
     /// The general-purpose registers but RSP.
     fn gprs(&self) -> &Gprs;
 

@@ -105,6 +105,10 @@ impl<A: Frames> Vcpu for SvmVcpu<'_, '_, '_, A> {
         self.run_guest()
     }
 
+    fn settle(&mut self) {
+        self.bring_host_back();
+    }
+
     #[inline]
     fn gprs(&self) -> &Gprs {
         &self.guest.gprs

@@ -2,8 +2,8 @@
 
 use x86_virt_core::{
     Cr0, Cr4, Event, Exception, Frames, GuestApic, GuestControls, Gva, InterceptError, Intercepts, MsrAccess,
-    MsrBitmap as _, OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, Vcpu as _, VcpuConfig,
-    endless_exceptions, is_endless,
+    MsrBitmap as _, OwnedBits, PageFaultErrorCode, PageFaultFilter, PauseLoop, PortBitmap as _, StatePolicy, Vcpu as _,
+    VcpuConfig, endless_exceptions, is_endless,
 };
 
 use crate::exit::SvmExit;
@@ -23,6 +23,7 @@ pub(crate) struct Chosen {
     page_faults: PageFaultFilter,
     pause_loop: Option<PauseLoop>,
     owned: OwnedBits,
+    state: StatePolicy,
 }
 
 const PAGE_FAULT: u8 = 14;
@@ -36,7 +37,13 @@ impl Chosen {
             page_faults: PageFaultFilter::ALL,
             pause_loop: None,
             owned: OwnedBits::NONE,
+            state: config.state(),
         }
+    }
+
+    /// Whether the guest's segments stay in the registers between runs.
+    pub(crate) const fn has_resident_segments(&self) -> bool {
+        matches!(self.state, StatePolicy::ResidentSegments)
     }
 }
 

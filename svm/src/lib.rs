@@ -74,6 +74,7 @@ mod permission_map;
 pub mod profile;
 mod register;
 #[cfg(target_arch = "x86_64")]
+mod residence;
 mod root;
 #[cfg(target_arch = "x86_64")]
 mod run;

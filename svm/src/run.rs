@@ -14,7 +14,8 @@ use crate::deliver::{NO_EXIT, Outcome};
 use crate::exit::{self, ExitContext, SvmExit};
 use crate::exit_code::ExitCode;
 use crate::next_entry::NextEntry;
-use crate::switch;
+use crate::residence;
+use crate::switch::{self, Load};
 use crate::vcpu::SvmVcpu;
 use crate::vmcb::{CleanBits, SegmentAttributes, TlbControl, control, save};
 
@@ -30,10 +31,11 @@ struct Flush {
 
 impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     pub(crate) fn run_guest(&mut self) -> Result<Exit<SvmExit>, EntryError> {
-        if self.guest.activity != Activity::Running
-            && let Some(exit) = self.wake_up()?
-        {
-            return Ok(exit);
+        if self.guest.activity != Activity::Running {
+            self.bring_host_back();
+            if let Some(exit) = self.wake_up()? {
+                return Ok(exit);
+            }
         }
         let mut given = GivenBack::new();
         loop {
@@ -57,7 +59,12 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// What ends a run before the guest is entered.
     #[inline]
     pub(crate) fn before_entry(&mut self) -> Option<Exit<SvmExit>> {
-        if self.guest.events.is_due() { self.exit_without_entry() } else { None }
+        if !self.guest.events.is_due() {
+            return None;
+        }
+        let exit = self.exit_without_entry()?;
+        self.bring_host_back();
+        Some(exit)
     }
 
     /// One entry.
@@ -66,7 +73,10 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         let result = if self.may_be_refused() { self.enter_changed() } else { self.enter() };
         match result {
             Ok(()) => Ok(self.guest.exit.unwrap_or(NO_EXIT)),
-            Err(refusal) => Err(self.explain(refusal)),
+            Err(refusal) => {
+                self.bring_host_back();
+                Err(self.explain(refusal))
+            }
         }
     }
 
@@ -140,6 +150,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         let interrupts = self.host.disable_interrupts();
         let inside = match self.kick.map(AttachedKick::enter) {
             Some(None) => {
+                self.bring_host_back();
                 self.guest.exit = Some(NO_EXIT);
                 return Ok(());
             }
@@ -178,7 +189,11 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     #[inline]
     fn switch(&mut self) {
         let guest = &mut self.guest;
-        self.processor.update_host_state(self.host);
+        let is_resident = guest.chosen.has_resident_segments();
+        // FS and GS are those of the guest while the host is away.
+        if !is_resident || !self.host_away.is_away() {
+            self.processor.update_host_state(self.host);
+        }
         self.processor.update_tsc_ratio(self.host, guest.time.ratio);
         guest.vmcb.write(save::RAX, guest.gprs.rax);
         let osxsave = if guest.vmcb.read(save::CR4).osxsave() { Osxsave::Enabled } else { Osxsave::Disabled };
@@ -186,15 +201,40 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         self.processor.xss.clear(self.host, osxsave);
         let debug = HostDebug::exchange(self.host, guest.vmcb.read(save::DR7), &guest.breakpoints);
         let fpu = guest.fpu.prepare(osxsave);
-        // SAFETY: SVM is on and the host save area is owned while the root is borrowed. The VMCB has the intercepts of
-        // `InterceptSet::of`, and its maps and nested tables live as long as `guest`. `update_host_state` has stored the host's
-        // state. Interrupts are disabled by the caller's guard. `gprs` and `fpu` are exclusive borrows.
-        unsafe {
-            switch::enter(&mut guest.gprs, guest.vmcb.hpa(), self.processor.host_state(), fpu);
+        if is_resident {
+            let load = if guest.vmcb.residence.is_in_vmcb() { Load::Yes } else { Load::No };
+            // SAFETY: as below; the flag of global interrupts is 0 if the host is away, and `HostAway` has the host's state brought back.
+            // What is not to be loaded is in the registers (`Residence`). The promise of `with_resident_segments`.
+            unsafe { switch::enter_resident(&mut guest.gprs, guest.vmcb.hpa(), load, fpu) };
+        } else {
+            // SAFETY: SVM is on and the host save area is owned while the root is borrowed. The VMCB has the intercepts of
+            // `InterceptSet::of`, and its maps and nested tables live as long as `guest`. `update_host_state` has stored the host's
+            // state. Interrupts are disabled by the caller's guard. `gprs` and `fpu` are exclusive borrows.
+            unsafe { switch::enter(&mut guest.gprs, guest.vmcb.hpa(), self.processor.host_state(), fpu) };
         }
         debug.restore(self.host, self.host.dr6());
         self.processor.xss.restore(self.host, osxsave);
         guest.software_msrs.leave(self.host);
+        if is_resident {
+            self.stay_or_leave();
+        }
+    }
+
+    /// After an exit of a guest whose segments are still in the registers.
+    fn stay_or_leave(&mut self) {
+        self.guest.vmcb.residence.is_in_registers();
+        self.host_away.went();
+        if !residence::stays(self.guest.vmcb.read(control::EXITCODE)) {
+            self.bring_host_back();
+        }
+    }
+
+    /// Ends the residence of the guest's state in the registers.
+    pub(crate) fn bring_host_back(&mut self) {
+        if self.host_away.is_away() {
+            self.guest.vmcb.residence.leave_registers(self.guest.vmcb.hpa());
+            self.host_away.bring_back();
+        }
     }
 
     /// Lets the host's handler run if a machine check ended the run.

@@ -12,6 +12,7 @@ use crate::dump::VmcbDump;
 use crate::exit::SvmExit;
 use crate::intercept::check_words;
 use crate::parked::{LoadError, ParkedVcpu, check_host, nested_control};
+use crate::residence::HostAway;
 use crate::root::{HostPaging, Processor, SvmRoot};
 use crate::run::EntryError;
 use crate::vmcb::{EventInjection, Field, ReadWrite, WHOLE, control, save};
@@ -34,6 +35,8 @@ use crate::vmcb::{EventInjection, Field, ReadWrite, WHOLE, control, save};
 /// ```
 pub struct SvmVcpu<'r, 's, 'm, A: Frames> {
     pub(crate) host: Host<'r>,
+    /// Before `guest`, whose VMCB the processor still has while the host is away.
+    pub(crate) host_away: HostAway,
     pub(crate) processor: &'r mut Processor<A>,
     pub(crate) guest: ParkedVcpu<'s, 'm, A>,
     pub(crate) kick: Option<AttachedKick<'s>>,
@@ -60,12 +63,14 @@ impl<'r, 's, 'm, A: Frames> SvmVcpu<'r, 's, 'm, A> {
     }
 
     pub(crate) fn loaded(host: Host<'r>, processor: &'r mut Processor<A>, guest: ParkedVcpu<'s, 'm, A>) -> Self {
-        Self { host, processor, guest, kick: None }
+        let host_away = HostAway::new(processor.host_state());
+        Self { host, host_away, processor, guest, kick: None }
     }
 
     /// Takes the virtual processor off this processor, so that it may move to another.
     #[must_use]
-    pub fn unload(self) -> ParkedVcpu<'s, 'm, A> {
+    pub fn unload(mut self) -> ParkedVcpu<'s, 'm, A> {
+        self.bring_host_back();
         self.guest
     }
 

@@ -57,6 +57,10 @@ impl<A: Frames> Vcpu for VmxVcpu<'_, '_, '_, A> {
         }
     }
 
+    fn settle(&mut self) {
+        self.bring_host_back();
+    }
+
     #[inline]
     fn gprs(&self) -> &Gprs {
         &self.parts.switch.gprs

@@ -7,6 +7,7 @@ use x86_virt_core::{FRAME_BYTES, Frame, Frames, Hpa, OutOfFrames};
 
 use crate::check::VmcbRead;
 use crate::intercept::InterceptSet;
+use crate::residence::Residence;
 use crate::vmcb::{CleanBits, Field, Vmcb, control, save};
 
 const_assert!(size_of::<Vmcb>() <= FRAME_BYTES);
@@ -17,12 +18,14 @@ const_assert!(size_of::<Vmcb>() <= FRAME_BYTES);
 #[derive(Debug)]
 pub(crate) struct VmcbFrame<A: Frames> {
     frame: Frame<A>,
+    /// Where what VMLOAD and VMSAVE move is.
+    pub(crate) residence: Residence,
 }
 
 impl<A: Frames> VmcbFrame<A> {
     /// A VMCB of zeros.
     pub(crate) fn zeroed(frames: &A) -> Result<Self, OutOfFrames> {
-        Ok(Self { frame: Frame::zeroed(frames, 1)? })
+        Ok(Self { frame: Frame::zeroed(frames, 1)?, residence: Residence::default() })
     }
 
     /// The physical address.
@@ -31,8 +34,10 @@ impl<A: Frames> VmcbFrame<A> {
     }
 
     /// The value of `field`.
+    #[inline]
     #[expect(unsafe_code, reason = "reads memory that the processor writes")]
     pub(crate) fn read<T: Copy, X>(&self, field: Field<T, X>) -> T {
+        self.residence.before_read(self.hpa(), field.offset(), size_of::<T>());
         // SAFETY: the invariant of `Field`: inside the frame, aligned, and any bits are a `T`.
         unsafe { self.at::<T, X>(field).read_volatile() }
     }
@@ -43,6 +48,7 @@ impl<A: Frames> VmcbFrame<A> {
         if offset >= FRAME_BYTES {
             return None;
         }
+        self.residence.before_read(self.hpa(), offset, 1);
         // SAFETY: the offset is inside the frame.
         let byte = unsafe { self.frame.pointer().add(offset) };
         // SAFETY: `self` owns the frame.
@@ -50,8 +56,10 @@ impl<A: Frames> VmcbFrame<A> {
     }
 
     /// Sets `field` and clears the clean bit of its group.
+    #[inline]
     #[expect(unsafe_code, reason = "writes memory that the processor reads")]
     pub(crate) fn write<T: Copy, X>(&mut self, field: Field<T, X>, value: T) {
+        self.residence.before_write(self.frame.hpa(), field.offset(), size_of::<T>());
         // SAFETY: the invariant of `Field`: inside the frame and aligned. `self` owns the frame, and no VMRUN executes.
         unsafe { self.at::<T, X>(field).write_volatile(value) };
         if !field.clean().is_empty() {
@@ -88,6 +96,7 @@ impl<A: Frames> VmcbFrame<A> {
     /// A copy of the guest's registers and of the event to deliver, for [`restore`](Self::restore).
     #[expect(unsafe_code, reason = "reads memory that the processor writes")]
     pub(crate) fn snapshot(&self) -> Snapshot {
+        self.residence.before_read(self.hpa(), save::START, REGISTER_WORDS * 8);
         // SAFETY: the registers are inside the frame.
         let registers = unsafe { self.frame.pointer().add(save::START) }.cast::<[u64; REGISTER_WORDS]>();
         // SAFETY: aligned to a multiple of 8 in a frame that is aligned to 4096; any bits are integers.
@@ -141,6 +150,7 @@ impl<A: Frames> VmcbRead for VmcbFrame<A> {
         if offset.checked_add(bytes.len())? > size_of::<Vmcb>() {
             return None;
         }
+        self.residence.before_read(self.hpa(), offset, bytes.len());
         if offset.is_multiple_of(8) && bytes.len().is_multiple_of(8) {
             for (chunk, place) in bytes.chunks_exact_mut(8).zip((offset..).step_by(8)) {
                 chunk.copy_from_slice(&self.integer::<u64>(place)?.to_le_bytes());

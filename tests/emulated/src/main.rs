@@ -100,11 +100,14 @@ const TESTS: &[Test] = tests! {
     world_switch {
         registers_survive: On::Every,
         registers_survive_with_resident_state: On::Every,
+        registers_survive_with_resident_segments: On::Every,
     }
     boundaries {
         interrupts_disabled: On::Alone,
         interrupts_enabled: On::Alone,
         resident_state: On::Alone,
+        resident_segments: On::AloneOf(Vendor::Amd),
+        nmis_with_resident_segments: On::AloneOf(Vendor::Amd),
         acknowledged: On::AloneOf(Vendor::Intel),
         nmis: On::Alone,
     }

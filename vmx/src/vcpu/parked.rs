@@ -59,7 +59,7 @@ impl<'s, 'm, A: Frames> ParkedVcpu<'s, 'm, A> {
                 }
                 let resident = match parts.chosen.state {
                     StatePolicy::Switched => None,
-                    StatePolicy::Resident => Some(ResidentMsrs::new(host, &parts.msrs)),
+                    StatePolicy::Resident | StatePolicy::ResidentSegments => Some(ResidentMsrs::new(host, &parts.msrs)),
                 };
                 let xss = HostXss::read(host);
                 Ok(VmxVcpu { vmcs, host, host_state, xss, resident, translations, kick: None, parts })
