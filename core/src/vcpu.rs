@@ -192,6 +192,10 @@ pub trait Vcpu {
     fn next_rip(&self) -> Result<u64, SkipError>;
 
     /// What keeps events from the guest.
+    ///
+    /// On VMX, a shadow that ended with an instruction which the host completed may show again if the next instruction ended the run before
+    /// it was executed, and nothing waited in between. An event that is asked for then comes behind that instruction, as one that
+    /// arrives while it is executed.
     fn interruptibility(&self) -> Interruptibility;
 
     /// Ends the shadow of STI, MOV SS or POP SS.
