@@ -248,6 +248,12 @@ impl Events {
         self.global = global;
     }
 
+    /// Whether a triple fault waits for the next run, which it ends.
+    #[must_use]
+    pub const fn is_shutdown_pending(&self) -> bool {
+        self.shutdown
+    }
+
     /// Makes the next run end with a shutdown, as a triple fault does.
     pub const fn shut_down(&mut self) {
         self.shutdown = true;

@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `x86vcpu` and a zero |
-//! | 2 | version: 1 |
+//! | 2 | version: 2 |
 //! | 2 | zero |
 //! | 4 | length of all, from the first byte on |
 //! | ... | the registers, in the order and with the widths of the table in `rows` |
@@ -14,13 +14,15 @@
 //! | 1 | 1 if the rest follows |
 //! | 8, 4 | XSTATE_BV and MXCSR |
 //! | ... | the components of XSTATE_BV, in ascending order of their numbers |
+//!
+//! Version 1 has no row for the triple fault, the last of the registers.
 
 use crate::permission::SwitchedMsr;
 use crate::state::rows::ROWS;
 use crate::state::{ExtendedState, Msrs, StateComponent, VcpuState};
 
 const MAGIC: [u8; 8] = *b"x86vcpu\0";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Offset of the length.
 const LENGTH: usize = 12;
 const HEADER: usize = 16;
@@ -103,9 +105,11 @@ impl VcpuState {
         }
         let mut header = Reader { bytes, at: MAGIC.len(), end: bytes.len() };
         let version = header.number(2)?;
-        if version != VERSION.into() {
-            return Err(BytesError::Version(version));
-        }
+        let rows = match (version, ROWS) {
+            (1, [rows @ .., _triple_fault]) => rows,
+            (2, rows) => rows,
+            _ => return Err(BytesError::Version(version)),
+        };
         if header.number(2)? != 0 {
             return Err(BytesError::NotAState);
         }
@@ -115,7 +119,7 @@ impl VcpuState {
         }
         let mut reader = Reader { bytes, at: header.at, end: length };
         let mut state = Self::default();
-        for row in ROWS {
+        for row in rows {
             let value = reader.number(row.bytes)?;
             (row.set)(&mut state, value).ok_or(BytesError::Value { register: row.name, value })?;
         }

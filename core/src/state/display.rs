@@ -72,6 +72,6 @@ mod tests {
         assert_eq!(line("PAT"), "0x0007040600070406");
         assert_eq!(line("MXCSR"), "0x00001f80");
         assert_eq!(line("x87       byte 0 "), "40000000ff0000000000000000000000");
-        assert_eq!(text.lines().count(), 75 + Msrs::held().count() + 3, "{text}");
+        assert_eq!(text.lines().count(), 76 + Msrs::held().count() + 3, "{text}");
     }
 }

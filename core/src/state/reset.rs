@@ -85,6 +85,7 @@ impl VcpuState {
         self.breakpoints = fresh.breakpoints;
         self.dr6 = fresh.dr6;
         self.event = None;
+        self.triple_fault = false;
         self.nmi_requested = false;
         self.interrupt_requested = None;
         self.global_interrupts = fresh.global_interrupts;

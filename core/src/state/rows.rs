@@ -323,4 +323,5 @@ pub(super) const ROWS: &[Row] = rows! {
     "GIF": global_interrupts;
     "pending debug exceptions": pending_debug;
     "activity": activity;
+    "triple fault": triple_fault;
 };

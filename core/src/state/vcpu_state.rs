@@ -53,6 +53,8 @@ pub struct VcpuState {
     pub extended: Option<ExtendedState>,
     /// The event that the next entry delivers: one that was injected, or whose delivery an exit interrupted.
     pub event: Option<Event>,
+    /// A triple fault waits for the next run, which it ends.
+    pub triple_fault: bool,
     /// An NMI was asked for, and waits until the guest takes it.
     pub nmi_requested: bool,
     /// The interrupt that was asked for, and waits until the guest takes it.
@@ -94,6 +96,7 @@ impl VcpuState {
             msrs: Msrs::new(),
             extended: Some(ExtendedState::new()),
             event: None,
+            triple_fault: false,
             nmi_requested: false,
             interrupt_requested: None,
             shadow: false,
@@ -194,6 +197,7 @@ pub(crate) fn save<V: Vcpu + ?Sized>(vcpu: &V, state: &mut VcpuState) {
     vcpu.save_extended(&mut state.extended);
     let events = vcpu.events();
     state.event = events.pending();
+    state.triple_fault = events.is_shutdown_pending();
     state.nmi_requested = events.is_nmi_requested();
     state.interrupt_requested = events.requested_interrupt();
     let blocking = vcpu.interruptibility();
@@ -248,6 +252,9 @@ pub(crate) fn restore<V: Vcpu + ?Sized>(vcpu: &mut V, state: &VcpuState) -> Resu
     let events = vcpu.events_mut();
     if let Some(event) = state.event {
         events.interrupted(event);
+    }
+    if state.triple_fault {
+        events.shut_down();
     }
     if state.nmi_requested {
         events.request_nmi();

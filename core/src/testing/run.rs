@@ -60,7 +60,7 @@ impl ScriptedVcpu {
         if matches!(self.state.activity, Activity::Shutdown | Activity::WaitForSipi) {
             return Err(ScriptError::NotRunning(self.state.activity));
         }
-        let is_answered = self.settle(Again::Repeats)?;
+        let is_answered = self.close(Again::Repeats)?;
         if self.events.take_shutdown() {
             self.current = None;
             return Ok(ExitKind::Shutdown);
@@ -252,7 +252,7 @@ impl ScriptedVcpu {
     }
 
     /// Compares the answer with what is expected. False if an instruction is executed again.
-    fn settle(&mut self, again: Again) -> Result<bool, ScriptError> {
+    fn close(&mut self, again: Again) -> Result<bool, ScriptError> {
         let Some(mut current) = self.current.take() else { return Ok(true) };
         let answer = self.answer(&current);
         let exit = ScriptedExit { number: current.number, name: current.kind.name(), rip: Some(current.rip) };
@@ -284,7 +284,7 @@ impl ScriptedVcpu {
     ///
     /// [`ScriptError`]: what is left, or what is wrong with the last answer.
     pub fn finish(mut self) -> Result<(), ScriptError> {
-        self.settle(Again::Ends)?;
+        self.close(Again::Ends)?;
         match self.script.front() {
             None => Ok(()),
             Some(step) => {

@@ -136,6 +136,9 @@ impl ScriptedVcpu {
         if let Some(event) = state.event.take() {
             events.interrupted(event);
         }
+        if state.triple_fault {
+            events.shut_down();
+        }
         if state.nmi_requested {
             events.request_nmi();
         }

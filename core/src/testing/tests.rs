@@ -289,8 +289,14 @@ fn a_triple_fault_goes_with_the_state_that_had_it() {
         let fault = Exception { vector: 8, error_code: None };
         vcpu.events_mut().interrupted(Event::Exception(fault));
         vcpu.raise(Exception { vector: 13, error_code: None }).unwrap();
+        let mut faulted = VcpuState::default();
+        vcpu.save(&mut faulted);
         vcpu.restore(&before).unwrap();
         let mut vcpu = vcpu.with_script([Step::hlt()]);
         assert_eq!(vcpu.run().unwrap().kind, ExitKind::Hlt);
+        for mut other in ScriptedVcpu::of_both_vendors(CpuState::real_mode(0, 0)) {
+            other.restore(&faulted).unwrap();
+            assert_eq!(other.run().unwrap().kind, ExitKind::Shutdown);
+        }
     }
 }

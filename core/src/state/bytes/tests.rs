@@ -27,6 +27,7 @@ fn full() -> VcpuState {
     }
     state.extended = Some(extended);
     state.event = Some(Event::SoftwareInterrupt { vector: 0x80, length: 2 });
+    state.triple_fault = true;
     state.nmi_requested = true;
     state.interrupt_requested = Some(InterruptRequest::fixed(0x31));
     state.shadow = true;
@@ -76,7 +77,7 @@ const VERSION_1: &[u8] = include_bytes!("version1.bin");
 #[test]
 fn the_format_stays() {
     let read = VcpuState::from_bytes(VERSION_1).unwrap();
-    let mut expected = full();
+    let mut expected = VcpuState { triple_fault: false, ..full() };
     expected.msrs = Msrs::new();
     for (value, number) in (100..).zip([0x174, 0x175, 0x176, 0x277, 0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084])
     {
@@ -86,9 +87,10 @@ fn the_format_stays() {
     assert_eq!(read, expected, "{}", read.differences(&expected));
     // What is written has the same registers at the same places: RIP is the seventeenth.
     let now = bytes(&full());
-    let registers = 16 + ROWS.iter().map(|row| row.bytes).sum::<usize>();
+    let registers = 16 + ROWS.iter().map(|row| row.bytes).sum::<usize>() - 1;
     assert_eq!(registers, 16 + 435);
-    assert_eq!(now[..LENGTH], VERSION_1[..LENGTH]);
+    assert_eq!((&now[..8], &now[10..LENGTH]), (&VERSION_1[..8], &VERSION_1[10..LENGTH]));
+    assert_eq!((now[8], now[registers]), (2, 1), "the version, and the triple fault");
     assert_eq!(now[HEADER..registers], VERSION_1[HEADER..registers]);
     assert_eq!(now[HEADER + 16 * 8..][..8], 0xffff_8000_0000_1000_u64.to_le_bytes());
     assert_eq!(now[now.len() - 2280..], VERSION_1[VERSION_1.len() - 2280..], "the extended state");
@@ -118,10 +120,11 @@ fn what_is_not_known_is_refused() {
         VcpuState::from_bytes(&bytes)
     };
     assert_eq!(change(0, b'X'), Err(BytesError::NotAState));
-    assert_eq!(change(8, 2), Err(BytesError::Version(2)));
+    assert_eq!(change(8, 3), Err(BytesError::Version(3)));
     assert_eq!(change(10, 1), Err(BytesError::NotAState));
     let msrs = 16 + ROWS.iter().map(|row| row.bytes).sum::<usize>();
-    assert_eq!(change(msrs - 1, 4), Err(BytesError::Value { register: "activity", value: 4 }));
+    assert_eq!(change(msrs - 1, 2), Err(BytesError::Value { register: "triple fault", value: 2 }));
+    assert_eq!(change(msrs - 2, 4), Err(BytesError::Value { register: "activity", value: 4 }));
     let first = u64::from(SwitchedMsr::SpecCtrl.number());
     assert_eq!(change(msrs + 2, 0xff), Err(BytesError::Msr(first | 0xff)));
     assert_eq!(change(msrs + 2 + 24, 0x74), Err(BytesError::Msr(0x174)), "twice the same");
