@@ -217,7 +217,7 @@ impl<'a> Guest<'a> {
         words.push("--".to_owned());
         // Without it the kernel tests its cryptography, which takes half of the boot.
         words.push("cryptomgr.notests".to_owned());
-        words.push(format!("console=ttyS0 panic=-1 processors={}", self.cpus));
+        words.push(format!("console=ttyS0 panic=-1 processors={} mib={}", self.cpus, self.memory_mib));
         words.push(format!("longest={}", if self.time == Time::Counted { 75 } else { 1000 }));
         if !self.is_verbose {
             words.push("quiet".to_owned());

@@ -19,6 +19,9 @@ interrupts() { sed -n "s/^ *$1: *\([0-9 ]*\).*/\1/p" /proc/interrupts | { read -
 echo "guest: $(uname -a)"
 grep -q '^flags.*\bhypervisor\b' /proc/cpuinfo; report hypervisor_flag "not in /proc/cpuinfo"
 echo "guest: $(sed -n 's/^MemTotal: *//p' /proc/meminfo) of memory"
+# All but what is below the first MiB, in pages.
+present=$(($(sed -n 's/^ *present  *\([0-9]*\)$/\1 +/p' /proc/zoneinfo) 0)); most=$(($(word mib) * 256))
+[ $present -gt $((most - 256)) ] && [ $present -le $most ]; report memory_size "$present of $most pages"
 # A test of the host, not of the guest.
 case "$(word end)" in
     reset) reboot -f ;;

@@ -5,8 +5,9 @@ use crate::boot::Run;
 use crate::console::Test;
 
 /// What the guest must have tested.
-const TESTS: [&str; 15] = [
+const TESTS: [&str; 16] = [
     "hypervisor_flag",
+    "memory_size",
     "processors",
     "cpu",
     "sha256",

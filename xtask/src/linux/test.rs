@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::bad;
 use super::files::Kernel;
 use super::guest::{self, Apics, Files, Guest, Interface};
-use super::{judge, shell};
+use super::{judge, shell, timeline};
 use crate::boot::{Run, Time};
 use crate::cargo::Workspace;
 use crate::machine::{Machine, Vendor};
@@ -16,6 +16,10 @@ use crate::tally::Tally;
 
 /// Begins the names of these runs, for `cargo xtask test --filter`.
 pub(crate) const FILTER: &str = "linux";
+/// The most memory that a guest can have.
+const MOST_MIB: u64 = 3072;
+/// How many exits of each processor the guest with a timeline has in it.
+const SLICES: u32 = 2000;
 /// The time limit of a run: the longest takes a minute of a core that it has for itself.
 pub(super) const TEST_LIMIT: Duration = Duration::from_secs(600);
 
@@ -40,9 +44,10 @@ pub(super) fn on(workspace: &Workspace, machines: &[Machine], tally: &mut Tally)
     let mut guests = vec![
         guest(&bochs, &cloud, 1),
         Guest { apics: Apics::Software, ..guest(&bochs, &cloud, 1) },
-        guest(&qemu, &cloud, 2),
+        Guest { slices: SLICES, ..guest(&qemu, &cloud, 2) },
         Guest { interface: Interface::Memory, ..guest(&qemu, &cloud, 2) },
         guest(&qemu, &stock, 1),
+        Guest { memory_mib: MOST_MIB, ..guest(&qemu, &cloud, 1) },
         guest(&qemu, &cloud, 1),
     ];
     guests.retain(|guest| machines.contains(guest.machine));
@@ -64,8 +69,13 @@ pub(super) fn on(workspace: &Workspace, machines: &[Machine], tally: &mut Tally)
 
     let mut runs = Vec::new();
     for (guest, loaded) in iter::zip(&guests, &images) {
-        let cpus = guest.cpus;
-        runs.push(guest.single(guest.to_string(), loaded, TEST_LIMIT, Box::new(move |run| results(run, cpus)))?);
+        let (cpus, slices) = (guest.cpus, guest.slices);
+        runs.push(guest.single(
+            guest.to_string(),
+            loaded,
+            TEST_LIMIT,
+            Box::new(move |run| results(run, cpus, slices)),
+        )?);
     }
     for case in &bad {
         runs.push(case.run(&qemu)?);
@@ -80,9 +90,10 @@ pub(super) fn on(workspace: &Workspace, machines: &[Machine], tally: &mut Tally)
     Ok(())
 }
 
-/// Each test that the guest makes, and the run as a whole.
-fn results(run: &Run, cpus: u8) -> Results {
+/// Each test that the guest makes, the timeline if it has one, and the run as a whole.
+fn results(run: &Run, cpus: u8, slices: u32) -> Results {
     let tests = judge::tests(&run.lines).into_iter();
     let tests = tests.map(|test| test.outcome.map_err(|reason| format!("test {}: {reason}", test.name)));
-    tests.chain([judge::judge(run, cpus)]).collect()
+    let timeline = (slices != 0).then(|| timeline::judge(&run.lines, cpus, slices));
+    tests.chain(timeline).chain([judge::judge(run, cpus)]).collect()
 }

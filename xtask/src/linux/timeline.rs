@@ -2,6 +2,7 @@
 //!
 //! "Trace Event Format", sections "JSON Object Format" and "Complete Events".
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -45,14 +46,15 @@ fn events(slices: &[Slice<'_>]) -> Value {
         |kind: &str, tid, name: String| json!({"ph": "M", "pid": 1, "tid": tid, "name": kind, "args": {"name": name}});
     let mut events = vec![named("process_name", 0, "guest".to_owned())];
     let first = slices.iter().map(|slice| slice.start).min().unwrap_or(0);
-    let mut last: Option<&Slice<'_>> = None;
+    // The processors print side by side.
+    let mut last = BTreeMap::<_, &Slice<'_>>::new();
     for slice in slices {
         let complete = |name: &str, start: u64, length: u64| {
             let microseconds = |nanoseconds: u64| json!(format_microseconds(nanoseconds));
             let (ts, dur) = (microseconds(start.saturating_sub(first)), microseconds(length));
             json!({"ph": "X", "pid": 1, "tid": slice.processor, "name": name, "ts": ts, "dur": dur})
         };
-        match last.filter(|last| last.processor == slice.processor) {
+        match last.insert(slice.processor, slice) {
             None => events.push(named("thread_name", slice.processor, format!("vCPU {}", slice.processor))),
             Some(last) => {
                 let end = last.start.saturating_add(last.length);
@@ -62,9 +64,24 @@ fn events(slices: &[Slice<'_>]) -> Value {
             }
         }
         events.push(complete(slice.kind, slice.start, slice.length));
-        last = Some(slice);
     }
     json!({"traceEvents": events, "displayTimeUnit": "ns"})
+}
+
+/// Whether there is a timeline of so many exits for each of so many processors, none of which begins before the one before has ended.
+pub(super) fn judge(lines: &[String], processors: u8, exits: u32) -> Result<(), String> {
+    let slices: Vec<_> = lines.iter().filter_map(|line| slice(line)).collect();
+    for processor in 0..u64::from(processors) {
+        let track: Vec<_> = slices.iter().filter(|slice| slice.processor == processor).collect();
+        if u32::try_from(track.len()) != Ok(exits) {
+            return Err(format!("the timeline of processor {processor} has {} exits, not {exits}", track.len()));
+        }
+        let mut pairs = track.iter().zip(track.iter().skip(1));
+        if let Some((_, next)) = pairs.find(|(one, next)| one.start.saturating_add(one.length) > next.start) {
+            return Err(format!("{next:?} begins before the exit before has ended"));
+        }
+    }
+    Ok(())
 }
 
 /// Nanoseconds as microseconds, which is what the format counts in.
@@ -75,7 +92,7 @@ fn format_microseconds(nanoseconds: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Slice, events, is_slice, slice};
+    use super::{Slice, events, is_slice, judge, slice};
 
     #[test]
     fn lines_of_a_timeline_are_told_from_others() {
@@ -87,7 +104,7 @@ mod tests {
 
     #[test]
     fn between_two_exits_the_guest_runs() {
-        let lines = ["slice 0 1000 500 CPUID", "slice 0 4500 250 HLT", "slice 1 2000 1 I/O"];
+        let lines = ["slice 0 1000 500 CPUID", "slice 1 2000 1 I/O", "slice 0 4500 250 HLT"];
         let slices: Vec<_> = lines.iter().filter_map(|line| slice(line)).collect();
         let value = events(&slices);
         let events = value["traceEvents"].as_array().unwrap();
@@ -107,12 +124,22 @@ mod tests {
             complete,
             [
                 (0, "CPUID", Some(0.0), Some(0.5)),
+                (1, "I/O", Some(1.0), Some(0.001)),
                 (0, "guest", Some(0.5), Some(3.0)),
                 (0, "HLT", Some(3.5), Some(0.25)),
-                (1, "I/O", Some(1.0), Some(0.001)),
             ]
         );
         let names = events.iter().filter(|event| event["name"] == "thread_name").count();
         assert_eq!(names, 2);
+    }
+
+    #[test]
+    fn each_processor_has_its_exits_one_after_the_other() {
+        let lines = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let fine = lines(&["slice 0 1 2 HLT", "slice 1 2 5 HLT", "| slice", "slice 0 3 1 CPUID", "slice 1 8 1 I/O"]);
+        assert_eq!(judge(&fine, 2, 2), Ok(()));
+        assert_eq!(judge(&fine, 3, 2), Err("the timeline of processor 2 has 0 exits, not 2".to_owned()));
+        assert!(judge(&fine, 2, 3).is_err());
+        assert!(judge(&lines(&["slice 0 1 2 HLT", "slice 0 2 2 HLT"]), 1, 2).is_err());
     }
 }
