@@ -10,7 +10,10 @@ use crate::boot::{Boot, Hardware};
 use crate::cargo::{Profile, Workspace};
 use crate::image::Image;
 use crate::machine::{Choice, Machine};
-use crate::{output, setup};
+use crate::{linux, output, setup};
+
+/// The last step, whose guest needs files.
+const LINUX: &str = "linux";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -32,6 +35,9 @@ pub(crate) struct Arguments {
 
 /// Builds the example, boots it and shows its console.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.example == LINUX {
+        return linux::run(workspace, &linux::Arguments::of(&arguments.choice));
+    }
     let machines = arguments.choice.machines()?;
     setup::run()?;
     let profile = if arguments.debug { Profile::Debug } else { Profile::Release };

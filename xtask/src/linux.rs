@@ -29,6 +29,9 @@ use crate::{output, setup};
 
 /// How many exits a timeline has.
 const SLICES: u32 = 60_000;
+/// The guest's memory in MiB, and the limit of a boot in seconds, unless other values are given.
+const MEMORY_MIB: u64 = 128;
+const TIMEOUT: u32 = 600;
 /// Where a timeline goes that has no name.
 const TIMELINE: &str = "linux.trace.json";
 
@@ -37,7 +40,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     choice: Choice,
     /// The guest's memory in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 128)]
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY_MIB)]
     memory: u64,
     /// The kernel: `cloud`, `stock`, or the file of a bzImage
     #[arg(long, value_name = "KERNEL", default_value = "cloud")]
@@ -73,8 +76,30 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["shell", "trace", "boots", "kernel", "initrd", "cpus", "memory"])]
     tests: bool,
     /// The time limit of each boot
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT)]
     timeout: u32,
+}
+
+impl Arguments {
+    /// Those of `cargo xtask linux` without options, on these machines.
+    pub(crate) fn of(choice: &Choice) -> Self {
+        Self {
+            choice: choice.clone(),
+            memory: MEMORY_MIB,
+            kernel: Kernel::Cloud,
+            initrd: None,
+            append: String::new(),
+            shell: false,
+            trace: None,
+            verbose: false,
+            xapic: false,
+            apic: Apics::Auto,
+            real_time: false,
+            boots: 1,
+            tests: false,
+            timeout: TIMEOUT,
+        }
+    }
 }
 
 /// Boots Linux and shows its console.

@@ -24,7 +24,7 @@ impl fmt::Display for Vendor {
 }
 
 /// The machines that a command is for.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Choice {
     /// Only this vendor's processor
     #[arg(long)]
