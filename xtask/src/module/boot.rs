@@ -26,6 +26,8 @@ const MEMORY_MIB: u32 = 512;
 /// The modules of KVM, below those of the kernel.
 const KVM: [&str; 4] =
     ["virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko", "arch/x86/kvm/kvm-intel.ko"];
+/// For Linux on any machine: page tables of its own for programs, and registers of devices that programs may use.
+const KERNEL_PARAMETERS: &str = "console=ttyS0 quiet panic=-1 pti=on iomem=relaxed";
 /// QEMU's exit status when the machine restarts, as `-no-reboot` has it.
 const RESTART: i32 = 0;
 /// Lines more than any run prints.
@@ -136,7 +138,7 @@ fn qemu(kernel: &Kernel, machine: &Machine, cpus: u8) -> Command {
     command.args(["-debugcon", "stdio", "-serial", &format!("file:{KERNEL_LOG}")]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     command.arg("-kernel").arg(kernel.image()).args(["-initrd", &format!("../{ARCHIVE}")]);
-    command.args(["-append", "console=ttyS0 quiet panic=-1 demo_firmware"]);
+    command.args(["-append", &format!("{KERNEL_PARAMETERS} demo_firmware demo_flags=pti,fsgsbase,smap")]);
     command
 }
 
@@ -149,8 +151,10 @@ fn bochs(kernel: &Kernel, machine: &Machine, cpus: u8, folder: &Path, place: &Pa
     anyhow::ensure!(cpus == 1, "without firmware nobody tells Linux of more than one processor");
     let image = fs::read(kernel.image())?;
     let archive = fs::read(folder.join(ARCHIVE))?;
-    let command_line = "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check noxsave lpj=4000000 panic=-1";
-    let image = memory_image(&image, &archive, command_line, u64::from(MEMORY_MIB) << 20)?;
+    let command_line = format!(
+        "{KERNEL_PARAMETERS} nokaslr tsc=reliable no_timer_check noxsave lpj=4000000 demo_flags=pti,pcid,fsgsbase"
+    );
+    let image = memory_image(&image, &archive, &command_line, u64::from(MEMORY_MIB) << 20)?;
     fs::write(place.join(ROM), memory_image::rom(&image)?)?;
     fs::write(place.join(MEMORY_IMAGE), &image.bytes)?;
     Ok(crate::bochs::command_with(place, &configuration(&machine.cpu), "c\n")?)

@@ -5,6 +5,7 @@ mod guests;
 mod init;
 mod kernel_log;
 mod load;
+mod nmi;
 mod ports;
 mod tests;
 

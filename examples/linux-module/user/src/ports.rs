@@ -26,8 +26,9 @@ pub(crate) fn allow() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn out_byte(port: u16, value: u8) {
-    // SAFETY: `allow` was called first, and the ports are those of devices of emulators that only print or end.
+pub(crate) fn out_byte(port: u16, value: u8) {
+    // SAFETY: `allow` was called first, and the ports are those of devices of emulators that only print or end, or of the PC's timer. None of them
+    // reaches memory.
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags)) };
 }
 
