@@ -60,14 +60,21 @@ impl<'p, A: Frames> Root<'p, A> {
         space: &'s Space<'m, A>,
         config: &VcpuConfig,
     ) -> Result<AnyVcpu<'r, 's, 'm, A>, CreateError> {
-        Ok(match (self, space) {
+        // Without `?`, for which a virtual processor would be copied once more: hosts have small stacks.
+        match (self, space) {
             #[cfg(feature = "vmx")]
-            (Self::Vmx(root), Space::Ept(space)) => AnyVcpu::Vmx(x86_virt_vmx::VmxVcpu::new(root, space, config)?),
+            (Self::Vmx(root), Space::Ept(space)) => match x86_virt_vmx::VmxVcpu::new(root, space, config) {
+                Ok(vcpu) => Ok(AnyVcpu::Vmx(vcpu)),
+                Err(error) => Err(CreateError::Vmx(error)),
+            },
             #[cfg(feature = "svm")]
-            (Self::Svm(root), Space::Npt(space)) => AnyVcpu::Svm(x86_virt_svm::SvmVcpu::new(root, space, config)?),
+            (Self::Svm(root), Space::Npt(space)) => match x86_virt_svm::SvmVcpu::new(root, space, config) {
+                Ok(vcpu) => Ok(AnyVcpu::Svm(vcpu)),
+                Err(error) => Err(CreateError::Svm(error)),
+            },
             #[cfg(all(feature = "vmx", feature = "svm"))]
-            _ => return Err(CreateError::OtherVendorsSpace),
-        })
+            _ => Err(CreateError::OtherVendorsSpace),
+        }
     }
 
     /// What the processor's virtualization extension has, in words.

@@ -125,6 +125,62 @@ pub(crate) struct Parts<'s, 'm, A: Frames> {
 }
 
 impl<'s, 'm, A: Frames> Parts<'s, 'm, A> {
+    /// The parts of a new virtual processor.
+    // Out of line, as `VmxVcpu::new`, so that its copies are gone before the virtual processor is loaded.
+    #[inline(never)]
+    fn new(
+        root: &VmxRoot<'_, A>,
+        space: &'s AddressSpace<'m, EptFormat, A>,
+        config: &VcpuConfig,
+        controls: &Controls,
+    ) -> Result<Self, CreateError> {
+        let (capabilities, frames) = (root.capabilities(), root.frames());
+        let tables = space.format().controls();
+        let vpids =
+            if controls.secondary.contains(SecondaryControls::ENABLE_VPID) { VpidUse::OneEach } else { VpidUse::None };
+        let fpu = match config.fpu() {
+            FpuPolicy::Switched => FpuState::switched(root.host(), frames)?,
+            FpuPolicy::Shared => FpuState::shared(),
+        };
+        Ok(Self {
+            capabilities: *capabilities,
+            space,
+            eptp_spaces: None,
+            switch: Switch::new(Gprs::default()),
+            fpu,
+            msrs: Msrs::new(),
+            software_msrs: SoftwareMsrs::default(),
+            breakpoints: [0; 4],
+            dr6: DR6_AFTER_RESET,
+            msr_bitmaps: MsrBitmaps::new(frames)?,
+            io_bitmaps: IoBitmaps::new(frames)?,
+            log: PageModificationLog::new(capabilities, space.format(), frames)?,
+            tables,
+            sub_page_root: if tables.sub_page_write() { Some(Frame::zeroed(frames, 1)?) } else { None },
+            sub_pages: None,
+            primary: controls.primary,
+            secondary: controls.secondary,
+            chosen: Chosen::new(config),
+            time: Time::new(controls.pin, PreemptionTimer::of(capabilities)),
+            cache: Cache::default(),
+            mode: None,
+            cr2: 0,
+            cr8: 0,
+            virtual_apic: None,
+            events: Events::new(),
+            nmi_handled: false,
+            shadow_is_over: false,
+            endless: 0,
+            activity: Activity::Running,
+            reason: NO_EXIT,
+            vpid: None,
+            vpids,
+            is_new: true,
+            seen: 0,
+            needs_flush: false,
+        })
+    }
+
     /// The spaces that the guest can be in.
     pub(crate) fn spaces(&self) -> &[&'s AddressSpace<'m, EptFormat, A>] {
         match &self.eptp_spaces {
@@ -157,56 +213,11 @@ impl<'r, 's, 'm, A: Frames> VmxVcpu<'r, 's, 'm, A> {
         space: &'s AddressSpace<'m, EptFormat, A>,
         config: &VcpuConfig,
     ) -> Result<Self, CreateError> {
-        let capabilities = *root.capabilities();
-        let tables = space.format().controls();
-        let controls = Controls::new(&capabilities, config, tables)?;
-        let vpids =
-            if controls.secondary.contains(SecondaryControls::ENABLE_VPID) { VpidUse::OneEach } else { VpidUse::None };
-        let frames = root.frames();
-        let fpu = match config.fpu() {
-            FpuPolicy::Switched => FpuState::switched(root.host(), frames)?,
-            FpuPolicy::Shared => FpuState::shared(),
-        };
-        let parts = Parts {
-            capabilities,
-            space,
-            eptp_spaces: None,
-            switch: Switch::new(Gprs::default()),
-            fpu,
-            msrs: Msrs::new(),
-            software_msrs: SoftwareMsrs::default(),
-            breakpoints: [0; 4],
-            dr6: DR6_AFTER_RESET,
-            msr_bitmaps: MsrBitmaps::new(frames)?,
-            io_bitmaps: IoBitmaps::new(frames)?,
-            log: PageModificationLog::new(&capabilities, space.format(), frames)?,
-            tables,
-            sub_page_root: if tables.sub_page_write() { Some(Frame::zeroed(frames, 1)?) } else { None },
-            sub_pages: None,
-            primary: controls.primary,
-            secondary: controls.secondary,
-            chosen: Chosen::new(config),
-            time: Time::new(controls.pin, PreemptionTimer::of(&capabilities)),
-            cache: Cache::default(),
-            mode: None,
-            cr2: 0,
-            cr8: 0,
-            virtual_apic: None,
-            events: Events::new(),
-            nmi_handled: false,
-            shadow_is_over: false,
-            endless: 0,
-            activity: Activity::Running,
-            reason: NO_EXIT,
-            vpid: None,
-            vpids,
-            is_new: true,
-            seen: 0,
-            needs_flush: false,
-        };
-        let vmcs = Vmcs::new(&capabilities, frames)?;
-        let parked = ParkedVcpu { vmcs, parts };
-        let mut vcpu = parked.load(root).map_err(|refused| CreateError::Load(refused.error))?;
+        let controls = Controls::new(root.capabilities(), config, space.format().controls())?;
+        let mut parts = Parts::new(root, space, config, &controls)?;
+        let vmcs = Vmcs::new(root.capabilities(), root.frames())?;
+        let arrival = parts.arrive(vmcs, root).map_err(|(_, error)| CreateError::Load(error))?;
+        let mut vcpu = Self::arrived(arrival, parts);
         vcpu.initialize(&controls);
         match vcpu.vmcs.take_fault() {
             Some(fault) => Err(CreateError::Field(fault)),

@@ -84,12 +84,28 @@ fn create<'s, 'm>(
     argument: u64,
     place: &mut Place<'s, 'm>,
 ) -> Result<(), TaskError> {
-    // Here, and not in a function of its own, which would have the virtual processor on its stack besides.
-    let mut vcpu = root.vcpu(space, &VcpuConfig::new())?;
-    vcpu.set_state(state)?;
-    vcpu.gprs_mut().rbx = argument;
-    let mut vcpu = Some(vcpu);
+    let mut vcpu = Box::new(None);
+    make(root, space, &mut vcpu)?;
+    if let Some(vcpu) = vcpu.as_mut() {
+        vcpu.set_state(state)?;
+        vcpu.gprs_mut().rbx = argument;
+    }
     park(&mut vcpu, place)
+}
+
+#[inline(never)]
+fn make<'r, 's, 'm>(
+    root: &'r mut KernelRoot,
+    space: &'s Space<'m, KernelFrames>,
+    to: &mut Option<Loaded<'r, 's, 'm>>,
+) -> Result<(), TaskError> {
+    match root.vcpu(space, &VcpuConfig::new()) {
+        Ok(vcpu) => {
+            *to = Some(vcpu);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Lets the guest run until the kernel has something else to do, or it ends.

@@ -21,7 +21,7 @@ const OF_THE_KERNEL: [&str; 5] = ["memcpy", "memset", "memmove", "memcmp", "bcmp
 const OF_THE_SHIM: &str = "shim_";
 
 /// The largest frame of a function, in bytes.
-pub(super) const LARGEST_FRAME: u64 = 6144;
+pub(super) const LARGEST_FRAME: u64 = 5120;
 
 /// What a function or the file must not have.
 #[derive(Debug, Clone, PartialEq, Eq)]

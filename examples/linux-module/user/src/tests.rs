@@ -24,7 +24,7 @@ pub(crate) use power::restart;
 const MODULE: &str = "/x86_virt_demo.ko";
 const NAME: &str = "x86_virt_demo";
 /// The kernel's thread of a guest has 16 KiB; interrupts and NMIs have stacks of their own.
-const MOST_STACK: u32 = 14 * 1024;
+const MOST_STACK: u32 = 10 * 1024;
 
 /// Lines of the kernel's log that are shown for a test.
 const SHOWN_LINES: usize = 4;
