@@ -45,13 +45,13 @@ pub(crate) fn has_failed() -> bool {
 /// Loads the guest.
 pub(crate) fn prepare() -> Result<(), Box<dyn core::error::Error>> {
     report::processor();
+    let bytes = number("memory")?.unwrap_or(128).saturating_mul(1 << 20);
+    loader::check_memory(bytes)?;
     // Files first: memory that is taken at an address must be free.
     let frames = memory::frames().ok_or(StartError::Memory { what: "frames" })?;
     let kernel = file("kernel")?;
     let initrd = file("initrd")?;
     let command_line = machine::args().split_once(" -- ").map_or("", |(_, text)| text.trim());
-    let bytes = number("memory")?.unwrap_or(128).saturating_mul(1 << 20);
-    loader::check_memory(bytes)?;
     let ram = memory::guest_ram(bytes).ok_or(StartError::Memory { what: "the guest" })??;
 
     let processors = u8::try_from(machine::processors())?;

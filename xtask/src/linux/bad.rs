@@ -26,7 +26,7 @@ struct Case {
 
 const USUAL: Case = Case { title: "", kernel: None, initrd: None, memory_mib: 128, append: "", expected: "" };
 
-fn cases(usual: &Files) -> [Case; 7] {
+fn cases(usual: &Files) -> [Case; 8] {
     [
         Case {
             title: "a file that is no kernel",
@@ -45,6 +45,12 @@ fn cases(usual: &Files) -> [Case; 7] {
             title: "an odd size of memory",
             memory_mib: 127,
             expected: "error: 0x7f00000 bytes of memory: a guest has from 64 to 3072 MiB, in multiples of 2 MiB",
+            ..USUAL
+        },
+        Case {
+            title: "more memory than a guest can have",
+            memory_mib: 4096,
+            expected: "error: 0x100000000 bytes of memory: a guest has from 64 to 3072 MiB, in multiples of 2 MiB",
             ..USUAL
         },
         Case {
