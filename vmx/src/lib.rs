@@ -62,6 +62,8 @@ mod host_state;
 #[cfg(target_arch = "x86_64")]
 mod instructions;
 #[cfg(target_arch = "x86_64")]
+mod invalidate;
+#[cfg(target_arch = "x86_64")]
 mod msrs;
 #[cfg(target_arch = "x86_64")]
 mod page_modification_log;

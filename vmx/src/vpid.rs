@@ -1,14 +1,12 @@
 //! The VPIDs of one processor, and what is invalidated on it.
-#![expect(unsafe_code, reason = "executes INVEPT and INVVPID")]
 
 use x86_virt_core::{Gva, Tag, TagFlush, Tags};
 use x86_virt_ept::{EptCapabilities, Eptp};
 
 use crate::instruction_error::VmFail;
-use crate::instructions;
+use crate::invalidate::Invalidate;
 use crate::invept::{InveptDescriptor, InveptType};
 use crate::invvpid::{InvvpidDescriptor, InvvpidType};
-use crate::vmcs::check;
 
 /// VPIDs have 16 bits.
 const VPIDS: u32 = 1 << 16;
@@ -114,14 +112,11 @@ impl Translations {
         Plan { invept, invvpid, flush }
     }
 
-    /// Does what [`plan`](Self::plan) said, with the EPTPs whose tables have changed.
-    ///
-    /// # Safety
-    ///
-    /// The processor is in VMX root operation with a current VMCS. It supports INVEPT of one of the types, and INVVPID of
-    /// one of the types if the plan was made for VPIDs.
-    pub(crate) unsafe fn perform(
+    /// Has `processor` do what [`plan`](Self::plan) said, with the EPTPs whose tables have changed. After an error the same is due at the
+    /// next entry.
+    pub(crate) fn perform(
         &mut self,
+        processor: &mut impl Invalidate,
         plan: Plan,
         held: Tag,
         eptps: impl Iterator<Item = Eptp>,
@@ -129,8 +124,7 @@ impl Translations {
         if let Some(kind) = plan.invvpid {
             // A VPID has 16 bits: there are no more.
             let vpid = u16::try_from(held.get()).unwrap_or(0);
-            // SAFETY: the contract of this function; the plan has a type that is supported.
-            check(unsafe { instructions::invvpid(kind, InvvpidDescriptor::new(vpid, Gva::new(0))) })?;
+            processor.invvpid(kind, InvvpidDescriptor::new(vpid, Gva::new(0)))?;
             let count = match kind {
                 InvvpidType::ALL_CONTEXTS => &mut self.counts.invvpid_all,
                 _ => &mut self.counts.invvpid_single,
@@ -141,30 +135,18 @@ impl Translations {
             None => {}
             Some(InveptType::SINGLE_CONTEXT) => {
                 for eptp in eptps {
-                    // SAFETY: as above.
-                    unsafe { invept(InveptType::SINGLE_CONTEXT, eptp) }?;
+                    processor.invept(InveptType::SINGLE_CONTEXT, InveptDescriptor::new(eptp))?;
                     self.counts.invept_single += 1;
                 }
             }
             Some(kind) => {
-                // SAFETY: as above.
-                unsafe { invept(kind, Eptp::from_bits(0)) }?;
+                processor.invept(kind, InveptDescriptor::new(Eptp::from_bits(0)))?;
                 self.counts.invept_all += 1;
             }
         }
         self.tags.flushed(plan.flush);
         Ok(())
     }
-}
-
-/// INVEPT.
-///
-/// # Safety
-///
-/// The processor is in VMX root operation with a current VMCS, and supports the type.
-unsafe fn invept(kind: InveptType, eptp: Eptp) -> Result<(), VmFail> {
-    // SAFETY: the contract of this function.
-    check(unsafe { instructions::invept(kind, InveptDescriptor::new(eptp)) })
 }
 
 /// What a virtual processor must not use any more.
@@ -185,6 +167,9 @@ pub(crate) struct Plan {
     invvpid: Option<InvvpidType>,
     flush: TagFlush,
 }
+
+#[cfg(test)]
+mod failure_tests;
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ use crate::exit::{self, BasicExitReason, ExitReason};
 use crate::field;
 use crate::instruction_error::VmFail;
 use crate::instructions::Outcome;
+use crate::invalidate::ThisProcessor;
 use crate::msrs;
 use crate::shadow;
 use crate::sub_pages::SubPages;
@@ -151,12 +152,12 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         // `load` has seen to it that there is one.
         let Some(vpid) = parts.vpid else { return Err(VmFail::Invalid) };
         let plan = self.translations.plan(vpid, stale, parts.vpids);
+        // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types, and INVVPID
+        // if VPIDs are enabled.
+        let mut processor = unsafe { ThisProcessor::new() };
         let done = match parts.eptp_spaces.as_ref().zip(changed) {
-            // SAFETY: in VMX root operation while a VMCS is current; `Controls::new` checked that INVEPT has one of the types, and
-            // INVVPID if VPIDs are enabled.
-            Some((spaces, changed)) => unsafe { self.translations.perform(plan, vpid, spaces.eptps(changed)) },
-            // SAFETY: as above.
-            None => unsafe { self.translations.perform(plan, vpid, core::iter::once(eptp(parts.space))) },
+            Some((spaces, changed)) => self.translations.perform(&mut processor, plan, vpid, spaces.eptps(changed)),
+            None => self.translations.perform(&mut processor, plan, vpid, core::iter::once(eptp(parts.space))),
         };
         if done.is_err() {
             parts.forget_generations();
