@@ -45,6 +45,8 @@ struct Model {
     asked_nmi: bool,
     accepted: Option<u8>,
     shutdown: bool,
+    /// What the last entry wrote to the control structure, whether it happened or not.
+    armed: Windows,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -153,6 +155,7 @@ fuzz_target!(|actions: Vec<Action>| {
         step(&mut events, &mut model, action);
         assert_eq!(events.pending(), model.slot.map(|(event, _)| event));
         assert!(events.is_due() || model.is_empty(), "something waits, and is not due: {events:?}");
+        assert!(events.is_due() || model.armed == Windows::NONE, "a window stays open: {events:?}");
         if !events.is_due() {
             assert_eq!(events.plan(Interruptibility::default()).windows, Windows::NONE);
         }
@@ -222,7 +225,9 @@ fn enter(events: &mut Events, model: &mut Model, state: Interruptibility, delive
     let (event, rank, windows) = model.expected(state);
     assert_eq!((plan.deliver, plan.windows), (event, windows), "{state:?}");
     assert_eq!(*events, before, "a plan changes nothing");
+    model.armed = windows;
     if delivery == Delivery::Refused {
+        events.refused(&plan);
         return;
     }
     events.entered(&plan);

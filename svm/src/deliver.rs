@@ -140,6 +140,7 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     /// After an entry that was refused: the event still waits.
     pub(crate) fn undo_event(&mut self, prepared: Option<Prepared>) {
         let Some(Prepared { plan, software, nmi }) = prepared else { return };
+        self.guest.events.refused(&plan);
         if plan.deliver.is_some() {
             self.guest.vmcb.write(control::EVENTINJ, EventInjection::new());
         }

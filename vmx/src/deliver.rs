@@ -70,8 +70,11 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
     }
 
     /// Takes back from the VMCS what a failed entry did not deliver. It still waits.
-    pub(crate) fn withdraw_event(&mut self) {
+    pub(crate) fn withdraw_event(&mut self, plan: Option<&Plan>) {
         self.vmcs.put(field::ENTRY_INTERRUPTION_INFORMATION, EntryInterruption::new());
+        if let Some(plan) = plan {
+            self.parts.events.refused(plan);
+        }
     }
 
     /// What is due before interrupts are enabled again.

@@ -329,6 +329,13 @@ impl Events {
         self.update();
     }
 
+    /// After an entry with `plan` that was refused: all waits as before. The windows are armed all the same, and the next entry closes
+    /// those that nobody wants then.
+    pub const fn refused(&mut self, plan: &Plan) {
+        self.armed = plan.windows;
+        self.update();
+    }
+
     /// Hands an interrupt of a local APIC that was asked for over to an APIC which the processor virtualizes: it counts as accepted, since
     /// nothing takes it back. One of an 8259A stays.
     pub fn hand_over(&mut self) -> Option<u8> {

@@ -194,6 +194,32 @@ fn a_window_is_closed_when_nobody_waits_any_more() {
 }
 
 #[test]
+fn windows_of_a_refused_entry_are_closed() {
+    for refused_before in [false, true] {
+        let mut events = Events::new();
+        events.request_interrupt(InterruptRequest::external(0x20));
+        events.request_nmi_window();
+        for _ in 0..2 {
+            let plan = events.plan(Interruptibility { nmi_blocked: true, ..Interruptibility::default() });
+            assert!(plan.windows.interrupt && plan.windows.nmi);
+            if refused_before {
+                events.refused(&plan);
+                assert_eq!(events.plan(Interruptibility { nmi_blocked: true, ..Interruptibility::default() }), plan);
+            } else {
+                events.entered(&plan);
+            }
+        }
+        events.withdraw_interrupt();
+        assert!(events.nmi_window());
+        assert!(events.is_due(), "both windows are armed");
+        let plan = events.plan(Interruptibility::default());
+        assert_eq!(plan, Plan::NONE);
+        events.entered(&plan);
+        assert!(!events.is_due());
+    }
+}
+
+#[test]
 fn only_the_caller_sees_windows_that_he_asked_for() {
     let mut events = Events::new();
     events.request_nmi();

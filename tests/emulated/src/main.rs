@@ -191,6 +191,7 @@ const TESTS: &[Test] = tests! {
     }
     refused_entry {
         is_told_in_common_words: On::Every,
+        leaves_no_window_open: On::Every,
     }
     check_svm {
         agrees_with_the_processor: On::Only(Vendor::Amd),

@@ -48,6 +48,8 @@ const FULL_ROUNDS: u64 = 16;
 const OFFSET: usize = 0x10_0000;
 /// Bytes before and behind it that are compared after each run.
 const NEAR: usize = 0x1000;
+/// Exits of an ordinary guest for what is not its own, at most.
+const MOST_OTHERS: u32 = 100;
 /// Ticks of the timer of 1.193 MHz between two NMIs.
 const NMI_DIVISOR: u16 = 400;
 
@@ -292,9 +294,12 @@ impl Trial<'_, '_> {
         vcpu.set_exceptions(self.departures.exceptions(0));
         vcpu.set_owned_bits(OwnedBits::NONE);
         vcpu.restore(&VcpuState::new(CpuState::real_mode(0x800, 0)))?;
+        let mut others = 0;
         for (kind, ip) in [(ExitKind::Cpuid, 3), (ExitKind::Hlt, 7)] {
             loop {
                 let exit = vcpu.run()?;
+                others += 1;
+                ensure!(others < MOST_OTHERS, "an ordinary guest ends with {:?} again and again", exit.kind);
                 match exit.kind {
                     ExitKind::HostInterrupt | ExitKind::HostNmi => take_pending(),
                     // The hypervisor of a run before has asked for them.

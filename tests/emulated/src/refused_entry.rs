@@ -8,7 +8,7 @@ use x86_virt::check::Report;
 use x86_virt::svm::vmcb::control;
 use x86_virt::vmx::VmcsWrite as _;
 use x86_virt::vmx::field;
-use x86_virt::{AnyVcpu, ExitKind, SegmentAccessRights, Vcpu, VcpuConfig};
+use x86_virt::{AnyVcpu, ExitKind, InterruptRequest, SegmentAccessRights, Vcpu, VcpuConfig};
 
 use crate::bench::{Bench, Frames};
 use crate::guest::Mode;
@@ -56,6 +56,28 @@ pub(crate) fn is_told_in_common_words(bench: &Bench) -> Outcome {
             ensure!(first.values().all(|(_, value)| value.is_some()), "{first}: a value is not known");
             set(vcpu, true)?;
             ensure_eq!(vcpu.run()?.kind, ExitKind::Cpuid, "exit after the repair");
+        }
+        Ok(())
+    })
+}
+
+/// An interrupt waits for its window, the entry is refused, and the interrupt is withdrawn: then no window ends a run.
+pub(crate) fn leaves_no_window_open(bench: &Bench) -> Outcome {
+    // CPUID; HLT.
+    bench.with_guest(Mode::Long, &[0x0f, 0xa2, 0xf4], &VcpuConfig::new(), |guest| {
+        let vcpu = &mut guest.vcpu;
+        for _ in 0..3 {
+            let closed = vcpu.rflags().with_if(false);
+            vcpu.set_rflags(closed);
+            vcpu.request_interrupt(InterruptRequest::external(0x40));
+            set(vcpu, false)?;
+            ensure!(vcpu.run().is_err(), "the processor entered");
+            set(vcpu, true)?;
+            ensure!(vcpu.withdraw_interrupt().is_some(), "the interrupt does not wait any more");
+            vcpu.set_rflags(closed.with_if(true));
+            for _ in 0..2 {
+                ensure_eq!(vcpu.run()?.kind, ExitKind::Cpuid, "exit with interrupts enabled");
+            }
         }
         Ok(())
     })

@@ -85,14 +85,14 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
         self.invalidate()?;
         let plan = if self.parts.events.is_due() { Some(self.prepare_events()?) } else { None };
         if let Err(fail) = vmcs::check(self.switch()) {
-            self.withdraw_event();
+            self.withdraw_event(plan.as_ref());
             return Err(self.explain(EntryError::Instruction { fail, violated: RuleSet::NONE, first: None }));
         }
         self.parts.cache.forget();
         let reason = self.vmcs.get(field::EXIT_REASON);
         self.parts.reason = reason;
         if reason.entry_failure() {
-            self.withdraw_event();
+            self.withdraw_event(plan.as_ref());
             if reason.basic() == BasicExitReason::MACHINE_CHECK_DURING_ENTRY {
                 // SAFETY: the entry took it, and ended.
                 unsafe { self.host.call_machine_check_handler() };
