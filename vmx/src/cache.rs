@@ -72,11 +72,15 @@ impl Cache {
         self.known.set(0);
     }
 
+    /// Writes what has changed. What could not be written is noted, and written the next time.
     #[inline]
     pub(crate) fn write_back(&mut self, vmcs: &mut impl VmcsWrite) {
         let dirty = core::mem::take(&mut self.dirty);
-        if dirty & Cached::Rip.bit() != 0 {
-            vmcs.put(field::GUEST_RIP, self.rip.get());
+        if dirty & Cached::Rip.bit() != 0
+            && let Err(failure) = vmcs.write(field::GUEST_RIP, self.rip.get())
+        {
+            vmcs.note(failure);
+            self.dirty |= Cached::Rip.bit();
         }
         if dirty & !Cached::Rip.bit() != 0 {
             self.write_others(vmcs, dirty);
@@ -84,21 +88,30 @@ impl Cache {
     }
 
     #[inline(never)]
-    fn write_others(&self, vmcs: &mut impl VmcsWrite, dirty: u8) {
-        if dirty & Cached::Rsp.bit() != 0 {
-            vmcs.put(field::GUEST_RSP, self.rsp.get());
+    fn write_others(&mut self, vmcs: &mut impl VmcsWrite, dirty: u8) {
+        if dirty & Cached::Rsp.bit() != 0
+            && let Err(failure) = vmcs.write(field::GUEST_RSP, self.rsp.get())
+        {
+            vmcs.note(failure);
+            self.dirty |= Cached::Rsp.bit();
         }
-        if dirty & Cached::Rflags.bit() != 0 {
-            vmcs.put(field::GUEST_RFLAGS, self.rflags.get().into());
+        if dirty & Cached::Rflags.bit() != 0
+            && let Err(failure) = vmcs.write(field::GUEST_RFLAGS, self.rflags.get().into())
+        {
+            vmcs.note(failure);
+            self.dirty |= Cached::Rflags.bit();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+
     use super::{Cache, Cached};
-    use crate::access::{VmcsRead as _, VmcsWrite as _};
-    use crate::field;
+    use crate::access::{FieldError, VmcsRead, VmcsWrite};
+    use crate::field::{self, Encoding};
+    use crate::instruction_error::VmFail;
     use crate::testing::{CountingVmcs, FakeVmcs};
 
     #[test]
@@ -124,5 +137,46 @@ mod tests {
         assert_eq!(cache.peek(Cached::Rip, || 0x7c04), 0x7c04);
         assert_eq!(cache.get(Cached::Rip, || 0x7c06), 0x7c06, "it was not kept");
         assert_eq!(cache.peek(Cached::Rip, || unreachable!("it is known")), 0x7c06);
+    }
+
+    /// Where there is no current VMCS.
+    #[derive(Default)]
+    struct Lost(Cell<usize>);
+
+    impl VmcsRead for Lost {
+        fn read_raw(&self, _: Encoding) -> Result<u64, VmFail> {
+            Err(VmFail::Invalid)
+        }
+
+        fn note(&self, _: FieldError) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[expect(unsafe_code, reason = "implements the trait")]
+    impl VmcsWrite for Lost {
+        unsafe fn write_raw(&mut self, _: Encoding, _: u64) -> Result<(), VmFail> {
+            Err(VmFail::Invalid)
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_the_next_time() {
+        let mut cache = Cache::default();
+        for (register, value) in [(Cached::Rip, 0x7c00), (Cached::Rsp, 0x8000), (Cached::Rflags, 2)] {
+            cache.set(register, value);
+        }
+        let mut lost = Lost::default();
+        for round in 1..3 {
+            cache.write_back(&mut lost);
+            assert_eq!(lost.0.get(), 3 * round, "each is noted");
+        }
+        let mut vmcs = CountingVmcs::new(FakeVmcs::new());
+        for _ in 0..2 {
+            cache.write_back(&mut vmcs);
+            assert_eq!(vmcs.writes(), 3, "each once");
+        }
+        assert_eq!((vmcs.get(field::GUEST_RIP), vmcs.get(field::GUEST_RSP)), (0x7c00, 0x8000));
+        assert_eq!(vmcs.get(field::GUEST_RFLAGS).into_bits(), 2);
     }
 }
