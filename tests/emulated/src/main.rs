@@ -25,6 +25,7 @@ mod events;
 mod exceptions;
 mod exit_table;
 mod exits;
+mod failures_vmx;
 mod feature;
 mod fields_vmx;
 mod flushes;
@@ -41,12 +42,14 @@ mod mmio;
 mod moving;
 mod nested_tables;
 mod nmi;
+mod odd_frames;
 mod out_of_frames;
 mod page_attributes;
 mod paging;
 mod permissions;
 mod probe;
 mod random_guests;
+mod raw_vmx;
 mod redelivery;
 mod refused_entry;
 mod registers;
@@ -184,6 +187,16 @@ const TESTS: &[Test] = tests! {
         invalid_link_pointer: On::Only(Vendor::Intel),
         msr_that_cannot_be_loaded: On::Only(Vendor::Intel),
         unsupported_field: On::Only(Vendor::Intel),
+    }
+    failures_vmx {
+        without_a_vmcs: On::Only(Vendor::Intel),
+        with_a_vmcs: On::Only(Vendor::Intel),
+        entries_out_of_order: On::Only(Vendor::Intel),
+        vmcs_taken_away: On::Only(Vendor::Intel),
+        vmxon_is_refused: On::Only(Vendor::Intel),
+        vmcs_is_refused: On::Only(Vendor::Intel),
+        load_gives_back: On::Only(Vendor::Intel),
+        invept_is_refused: On::Only(Vendor::Intel),
     }
     entry_svm {
         invalid_guest_state: On::Only(Vendor::Amd),
