@@ -1,9 +1,14 @@
-//! A VMCB without a processor, and one that counts: to test code that reads and writes fields, on any host.
+//! A VMCB without a processor, and one that counts: to test code that reads and writes fields, on any host; and every exit, to test
+//! exit loops.
+
+mod every_exit;
 
 use core::cell::Cell;
 use core::fmt;
 
 use crate::vmcb::{Field, ReadWrite, Vmcb, VmcbValue, control};
+
+pub use every_exit::every_exit;
 
 /// Something whose VMCB fields can be read.
 pub trait VmcbRead {

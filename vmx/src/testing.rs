@@ -1,10 +1,15 @@
-//! A VMCS without a processor, and one that counts: to test code that reads and writes fields, on any host.
+//! A VMCS without a processor, and one that counts: to test code that reads and writes fields, on any host; and every exit, to test
+//! exit loops.
+
+mod every_exit;
 
 use core::cell::Cell;
 
 use crate::access::{FieldError, VmcsRead, VmcsWrite};
 use crate::field::{self, Encoding, FieldInfo, Width};
 use crate::instruction_error::{InstructionError, VmFail};
+
+pub use every_exit::every_exit;
 
 /// A VMCS in ordinary memory, for tests without a processor: it has every field of [`field::ALL`], all zero at first, and the
 /// high halves of those of 64 bits.

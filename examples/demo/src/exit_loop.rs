@@ -3,8 +3,8 @@
 use core::fmt;
 
 use x86_virt::{
-    Access, CompleteError, Event, Exception, Exit, ExitKind, Gpa, GuestMappings, GuestRam, InjectError, IoError,
-    IoSize, Mapping, NestedFault, PageSize, Ports, SkipError, Vcpu,
+    Access, CompleteError, Event, Exception, Exit, ExitKind, GuestMappings, GuestRam, InjectError, IoError, IoSize,
+    Mapping, NestedFault, PageSize, Ports, SkipError, Vcpu,
 };
 
 /// What the loop needs of the machine under the hypervisor, and tells it.
@@ -144,7 +144,7 @@ fn cpuid(rax: u64) -> [u32; 4] {
 fn hypercall<V: Vcpu, M, P: Monitor>(vcpu: &mut V, guest: &mut Guest<'_, M, P>) -> Result<(), RunError<V::EntryError>> {
     let argument = vcpu.gprs().rbx;
     match vcpu.gprs().rax {
-        1 => vcpu.gprs_mut().rax = argument + 1,
+        1 => vcpu.gprs_mut().rax = argument.wrapping_add(1),
         2 => vcpu.inject(Event::Exception(Exception::general_protection(0x18)))?,
         3 => vcpu.inject(Event::Nmi)?,
         4 => measure(vcpu, &mut *guest.devices.monitor, argument)?,
@@ -177,7 +177,8 @@ fn map_page<M: GuestMappings<'static>, P, E: core::error::Error>(
     fault: &NestedFault,
 ) -> Result<(), RunError<E>> {
     let page = fault.gpa.align_down(PageSize::Size4K);
-    let end = Gpa::new(page.get() + PageSize::Size4K.bytes());
+    // Behind the last page there is no address: then the range is refused.
+    let end = page.checked_add(PageSize::Size4K.bytes()).unwrap_or(page);
     guest.memory.map(page..end, &guest.ram, page.get(), Mapping::new(Access::ALL))?;
     Ok(())
 }
@@ -187,8 +188,9 @@ impl<P: Monitor> Ports for Devices<'_, P> {
         match port {
             ECHO => !self.echo & size.mask(),
             LETTERS => {
-                self.letter += 1;
-                u32::from(self.letter - 1)
+                let letter = self.letter;
+                self.letter = letter.wrapping_add(1);
+                letter.into()
             }
             _ => size.mask(),
         }

@@ -258,3 +258,6 @@ pub enum RunError<E: core::error::Error> {
     #[error(transparent)]
     State(#[from] StateError),
 }
+
+#[cfg(test)]
+mod tests;

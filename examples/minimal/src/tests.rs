@@ -1,7 +1,7 @@
 //! The loop with scripted guests, on any host.
 
 use x86_virt::testing::{Answer, ScriptedVcpu, Step};
-use x86_virt::{Access, CpuState, Gpa, Gpr, IoSize, Vcpu as _};
+use x86_virt::{Access, CpuState, ExitKind, Gpa, Gpr, IoSize, Vcpu as _, svm, vmx};
 
 use super::exit_loop;
 
@@ -45,4 +45,14 @@ fn without_the_length_of_an_instruction_it_ends() {
     let mut vcpu = ScriptedVcpu::svm(CpuState::real_mode(0, 0)).without_next_rip().with_script([Step::cpuid(0, 0)]);
     assert!(exit_loop(&mut vcpu).unwrap_err().to_string().contains("decode"));
     assert_eq!(vcpu.rip(), 0);
+}
+
+#[test]
+fn every_exit_comes_to_a_value() {
+    let comes_to_a_value = |vcpu: ScriptedVcpu, kind: ExitKind| {
+        let result = exit_loop(&mut vcpu.with_script([Step::new(kind)]));
+        assert_eq!(result.is_ok(), kind == ExitKind::Hlt, "{kind:?}: {result:?}");
+    };
+    vmx::testing::every_exit(|_, kind| comes_to_a_value(ScriptedVcpu::vmx(CpuState::real_mode(0, 0x7c00)), kind));
+    svm::testing::every_exit(|_, kind| comes_to_a_value(ScriptedVcpu::svm(CpuState::real_mode(0, 0x7c00)), kind));
 }

@@ -3,9 +3,10 @@
 use core::fmt;
 
 use x86_virt::ept::{EptCapabilities, EptFormat};
-use x86_virt::testing::{Answer, FakeFrames, ScriptError, ScriptedVcpu, Step};
+use x86_virt::testing::{Answer, FakeFrames, ScriptError, ScriptedVcpu, Semantics, Step};
 use x86_virt::{
     Access, AddressSpace, ControlRegister, CpuState, Event, Exception, Exit, ExitKind, Gpa, Gpr, IoSize, Vcpu as _,
+    svm, vmx,
 };
 
 use super::{Ending, Guest, Monitor, NAME, RunError, SIGNATURE, WAKE_UP, run};
@@ -223,4 +224,55 @@ fn other_ends_are_told() {
         || vec![Step::hypercall().gpr(Gpr::Rax, 9)],
         |outcome, _, _, _| assert!(matches!(outcome, Err(RunError::UnknownHypercall(9))), "{outcome:?}"),
     );
+}
+
+#[test]
+fn a_guest_may_ask_for_more_letters_than_there_are() {
+    let script = || {
+        let letters = (0..300).map(|_| Step::input(0x512, IoSize::Byte).expect(Answer::Skipped));
+        letters
+            .chain([Step::hypercall().gpr(Gpr::Rax, 1).gpr(Gpr::Rbx, u64::MAX).expect_gpr(Gpr::Rax, 0), Step::hlt()])
+            .collect()
+    };
+    each(script, ends(Ending::Halted));
+}
+
+/// Runs the loop with one exit, and with registers of one value. It comes to a value, and where it does not know the exit says so.
+fn comes_to_a_value(semantics: Semantics, kind: ExitKind, memory: &(Space, x86_virt::GuestRam<'static>)) {
+    for value in [0, 1, u64::MAX] {
+        let mut state = CpuState::long_mode(0x1_0000, 0xf000, 0x1000);
+        for register in Gpr::ALL {
+            if let Some(slot) = state.gprs.get_mut(register) {
+                *slot = value;
+            }
+        }
+        let vcpu = if semantics == Semantics::Vmx { ScriptedVcpu::vmx(state) } else { ScriptedVcpu::svm(state) };
+        let mut vcpu = vcpu.with_script([Step::new(kind)]);
+        let mut seen = Seen::default();
+        let outcome = run(&mut vcpu, &mut Guest::new(&memory.0, memory.1, &mut seen));
+        let is_known = !matches!(outcome, Err(RunError::NotHandled { .. }));
+        assert!(!(is_known && kind == ExitKind::Vendor), "{outcome:?}");
+        assert_eq!(seen.exits.first(), Some(&kind.name()));
+        // What it answered, the guest goes on behind: there the script is at its end.
+        if let Err(error) = outcome {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+#[test]
+fn every_exit_comes_to_a_value() {
+    let memory = memory();
+    let mut last = None;
+    vmx::testing::every_exit(|_, kind| {
+        if last.replace(kind) != Some(kind) {
+            comes_to_a_value(Semantics::Vmx, kind, &memory);
+        }
+    });
+    let mut last = None;
+    svm::testing::every_exit(|_, kind| {
+        if last.replace(kind) != Some(kind) {
+            comes_to_a_value(Semantics::Svm, kind, &memory);
+        }
+    });
 }
