@@ -10,6 +10,8 @@ use crate::boot::{Boot, Hardware};
 use crate::cargo::{Profile, Workspace};
 use crate::image::Image;
 use crate::machine::Machine;
+use crate::runs::{self, Single};
+use crate::tally::Tally;
 use crate::{output, setup};
 
 /// The image.
@@ -26,6 +28,9 @@ pub(crate) struct Arguments {
     /// The time limit in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     limit: u64,
+    /// Boots so often, on two machines at a time, where each goes on with the number (first=F) at which the one before ends (runs=R)
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pieces: u8,
     /// Without optimization, with overflow checks
     #[arg(long)]
     debug: bool,
@@ -46,8 +51,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let elf = built.into_iter().next().flatten().context("the image was not built")?;
     let folder = workspace.lock_folder()?;
     let image = Image::convert(&elf, IMAGE, profile, folder.path())?;
-    let words: Vec<_> = arguments.words.iter().map(String::as_str).collect();
     let limit = Duration::from_secs(arguments.limit);
+    if arguments.pieces > 1 {
+        return run_pieces(&image, &machine, arguments, limit);
+    }
+    let words: Vec<_> = arguments.words.iter().map(String::as_str).collect();
     let boot = Boot {
         image: &image,
         machine: &machine,
@@ -66,5 +74,51 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
             output::line(format_args!("FAILED  {reason}\n{}", run.describe()));
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Boots the image again and again.
+fn run_pieces(image: &Image, machine: &Machine, arguments: &Arguments, limit: Duration) -> anyhow::Result<ExitCode> {
+    let single = |words: Vec<String>| Single {
+        title: format!("{machine}  {}", words.join(" ")),
+        image,
+        machine,
+        cpus: arguments.cpus,
+        words,
+        hardware: Hardware::default(),
+        limit,
+        judge: Box::new(|run| vec![run.judge()]),
+    };
+    let runs: Vec<_> = pieces(&arguments.words, arguments.pieces)?.into_iter().map(single).collect();
+    let mut tally = Tally::default();
+    runs::perform(&runs, &mut tally);
+    output::line(&tally);
+    Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The words of each of `count` boots that go on where the one before ends.
+fn pieces(words: &[String], count: u8) -> anyhow::Result<Vec<Vec<String>>> {
+    let number = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)).map(str::parse::<u64>).transpose();
+    let runs = number("runs=")?.context("pieces need a word such as runs=5000")?;
+    let first = number("first=")?.unwrap_or(0);
+    let others = words.iter().filter(|word| !word.starts_with("first="));
+    let piece = |number: u8| {
+        let first = first + u64::from(number) * runs;
+        others.clone().cloned().chain([format!("first={first}")]).collect()
+    };
+    Ok((0..count).map(piece).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn pieces_go_on_where_the_one_before_ends() {
+        let words = ["only=a", "first=7", "runs=100"].map(str::to_owned);
+        let expected = [["only=a", "runs=100", "first=7"], ["only=a", "runs=100", "first=107"]];
+        assert_eq!(pieces(&words, 2).unwrap(), expected);
+        assert_eq!(pieces(&words[2..], 1).unwrap(), [["runs=100", "first=0"]]);
+        assert!(pieces(&words[..2], 2).is_err());
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Departures {
     pub(super) needs_nmi: bool,
     /// QEMU's TCG stops at a switch of stacks through a task-state segment that is busy or not present: the one in TR is available.
     stops_at_busy_task: bool,
+    /// QEMU's TCG takes LTR of a null selector, after which it stops at a switch of stacks: LTR ends a run.
+    takes_null_task: bool,
     /// With SVM, Bochs 2.7 stops at one through a TR that has no task-state segment, and at a push to an SS that is not present or
     /// cannot be written, neither of which VMRUN refuses: TR has one, and SS is a data segment.
     stops_without_segment: bool,
@@ -49,6 +51,7 @@ impl Departures {
             stops_at_triple_fault: !has(Feature::GuestShutdown),
             needs_nmi: !has(Feature::PromptVirtualInterrupts),
             stops_at_busy_task: !has(Feature::ExactExceptions),
+            takes_null_task: !has(Feature::ExactExceptions),
             stops_without_segment: !has(Feature::GuestShutdown),
             lets_xcr0_change: !has(Feature::ExactExits),
             shares_pat: !has(Feature::GuestPat),
@@ -141,17 +144,17 @@ impl Departures {
     }
 
     fn write_vmcb(self, vcpu: &mut SvmVcpu<'_, '_, 'static, Frames>) {
-        if self.traps_in_host {
-            /// The code of the first bit of this word of intercepts.
-            const WORD: u64 = 0x60;
-            let bits =
-                [ExitCode::POPF, ExitCode::IRET, ExitCode::TASK_SWITCH].map(|code| 1_u32 << (code.into_bits() - WORD));
-            let before = vcpu.read(control::INTERCEPT_MISC1);
-            let after = bits.into_iter().fold(before, |word, bit| word | bit);
-            if after != before {
-                // SAFETY: more is intercepted than before.
-                unsafe { vcpu.write_owned(control::INTERCEPT_MISC1, after) };
-            }
+        /// The code of the first bit of this word of intercepts.
+        const WORD: u64 = 0x60;
+        let steps: &[ExitCode] =
+            if self.traps_in_host { &[ExitCode::POPF, ExitCode::IRET, ExitCode::TASK_SWITCH] } else { &[] };
+        let task: &[ExitCode] = if self.takes_null_task { &[ExitCode::TR_WRITE] } else { &[] };
+        let before = vcpu.read(control::INTERCEPT_MISC1);
+        let bits = steps.iter().chain(task).map(|code| 1_u32 << (code.into_bits() - WORD));
+        let after = bits.fold(before, |word, bit| word | bit);
+        if after != before {
+            // SAFETY: more is intercepted than before.
+            unsafe { vcpu.write_owned(control::INTERCEPT_MISC1, after) };
         }
         if self.stops_without_segment {
             let ss: VmcbSegment = vcpu.read(save::SS);
