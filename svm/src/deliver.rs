@@ -131,7 +131,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
         let sees_iret = if is_virtual { self.guest.events.requested_windows().nmi } else { wants_nmi };
         match self.guest.nmi {
             NmiBlocking::Handling => {}
-            NmiBlocking::Returning { rip } if wants_nmi && plan.deliver.is_none() => self.begin_step(rip),
+            NmiBlocking::Returning { rip } if wants_nmi && plan.deliver.is_none() && !state.shadow => {
+                self.begin_step(rip)
+            }
             NmiBlocking::Returning { .. } | NmiBlocking::Stepping { .. } => {}
             NmiBlocking::Open => self.set_intercepted(ExitCode::IRET, Wanted::of(sees_iret)),
         }
@@ -204,8 +206,9 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
                 Outcome::GoOn
             }
             NmiBlocking::Open if exit.code == ExitCode::IRET && self.guest.intercepts.contains(ExitCode::IRET) => {
-                if self.is_nmi_blocked() {
-                    // The processor keeps the blocking, and the caller wants to see its end.
+                // The processor keeps the blocking, and the caller wants to see its end. Or a shadow, which the exit has not ended,
+                // holds the NMI: it comes at the next exit, or else this one would come again and again.
+                if self.is_nmi_blocked() || self.interruptibility().shadow {
                     self.guest.nmi = NmiBlocking::Returning { rip };
                 }
                 // Else it was intercepted for an NMI that could not be delivered at the last entry, and can be now.

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use x86_virt::{
-    Access, AnyVcpu, ControlRegister, Event, Exception, ExitKind, GlobalInterrupts, Gva, InterruptRequest, Mapping,
-    PageSize, Processor, Rflags, Vcpu, VcpuConfig, Vendor,
+    Access, AnyVcpu, ControlRegister, Event, Exception, ExitKind, GlobalInterrupts, Gva, InterruptRequest,
+    Interruptibility, Mapping, PageSize, Processor, Rflags, Vcpu, VcpuConfig, Vendor,
 };
 
 use crate::bench::Bench;
@@ -146,6 +146,36 @@ pub(crate) fn nmi_waits_for_iret(bench: &Bench) -> Outcome {
         guest.return_to_hlt(Event::Nmi, CODE + 1)?;
         ensure!(!guest.vcpu.interruptibility().nmi_blocked, "NMIs are blocked at the end");
         Ok(())
+    })
+}
+
+/// An NMI that waits in the shadow before an IRET does not keep the guest from it, and comes when an exit is behind it.
+pub(crate) fn nmi_waits_for_iret_in_a_shadow(bench: &Bench) -> Outcome {
+    const IRETQ: [u8; 2] = [0x48, 0xcf];
+    with_guest(bench, &[IRETQ[0], IRETQ[1], HLT], |guest| {
+        let frame = [CODE + 2, 8, 0x202, STACK, 16];
+        for (at, word) in (STACK - 40..).step_by(8).zip(frame) {
+            guest.ram.write(at, &word.to_le_bytes())?;
+        }
+        guest.vcpu.set_rsp(STACK - 40);
+        let open = guest.vcpu.rflags().with_if(true);
+        guest.vcpu.set_rflags(open);
+        let blocking = guest.vcpu.interruptibility();
+        guest.vcpu.set_blocking(Interruptibility { shadow: true, ..blocking });
+        guest.vcpu.request_nmi();
+        for _ in 0..3 {
+            match guest.run()?.kind {
+                ExitKind::Hlt => ensure_eq!(guest.vcpu.rip(), CODE + 2, "RIP at HLT"),
+                // Interrupts are enabled: the processor finds their window open, and with it the NMI's.
+                ExitKind::InterruptWindow => {}
+                ExitKind::Io(io) => {
+                    ensure_eq!(io.port, 2, "vector");
+                    return guest.return_to_hlt(Event::Nmi, CODE + 2);
+                }
+                kind => fail!("{kind:?} at {:#x}", guest.vcpu.rip()),
+            }
+        }
+        fail!("the NMI has not come")
     })
 }
 
