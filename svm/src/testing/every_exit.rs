@@ -7,7 +7,8 @@ use crate::exit_code::ExitCode;
 
 /// Calls `visit` with each exit code up to FFFH, with those above that have a name, with each bit alone and with the highest ones, and
 /// with what they decode to: with zeros and ones in the words and registers that tell of the exit, and for codes that have a name with each
-/// pattern of their low bits, and each bit alone. No decoder helps, and the processor has decode assists or has them not.
+/// pattern of their low bits, each bit alone, and the highest with the number of a register. No decoder helps, and the processor has
+/// decode assists or has them not.
 ///
 /// It is for tests of exit loops, with a `ScriptedVcpu` for instance: whatever comes, they must go on or give up.
 ///
@@ -31,7 +32,10 @@ pub fn every_exit(mut visit: impl FnMut(SvmExit, ExitKind)) {
         let code = ExitCode::from_bits(code);
         let low = if code.name().is_some() { 0..0x400 } else { 0..1 };
         let bits = if code.name().is_some() { 10..u64::BITS } else { 0..0 };
-        for word in low.chain(bits.map(|bit| 1 << bit)).chain([u64::MAX]) {
+        // Bit 63 says that the word has the number of a register.
+        let registers = if code.name().is_some() { 0..0x10 } else { 0..0 };
+        let words = low.chain(bits.map(|bit| 1 << bit)).chain(registers.map(|number| 1 << 63 | number));
+        for word in words.chain([u64::MAX]) {
             let exit = SvmExit { code, info1: word, info2: word };
             for is_told in [false, true] {
                 let context = ExitContext {
