@@ -106,13 +106,10 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use core::cell::Cell;
-
     use super::{Cache, Cached};
-    use crate::access::{FieldError, VmcsRead, VmcsWrite};
-    use crate::field::{self, Encoding};
-    use crate::instruction_error::VmFail;
-    use crate::testing::{CountingVmcs, FakeVmcs};
+    use crate::access::{VmcsRead as _, VmcsWrite as _};
+    use crate::field;
+    use crate::testing::{CountingVmcs, FakeVmcs, LostVmcs};
 
     #[test]
     fn what_is_not_asked_is_not_read_and_what_is_not_changed_not_written() {
@@ -139,37 +136,16 @@ mod tests {
         assert_eq!(cache.peek(Cached::Rip, || unreachable!("it is known")), 0x7c06);
     }
 
-    /// Where there is no current VMCS.
-    #[derive(Default)]
-    struct Lost(Cell<usize>);
-
-    impl VmcsRead for Lost {
-        fn read_raw(&self, _: Encoding) -> Result<u64, VmFail> {
-            Err(VmFail::Invalid)
-        }
-
-        fn note(&self, _: FieldError) {
-            self.0.set(self.0.get() + 1);
-        }
-    }
-
-    #[expect(unsafe_code, reason = "implements the trait")]
-    impl VmcsWrite for Lost {
-        unsafe fn write_raw(&mut self, _: Encoding, _: u64) -> Result<(), VmFail> {
-            Err(VmFail::Invalid)
-        }
-    }
-
     #[test]
     fn what_could_not_be_written_is_written_the_next_time() {
         let mut cache = Cache::default();
         for (register, value) in [(Cached::Rip, 0x7c00), (Cached::Rsp, 0x8000), (Cached::Rflags, 2)] {
             cache.set(register, value);
         }
-        let mut lost = Lost::default();
+        let mut lost = LostVmcs::default();
         for round in 1..3 {
             cache.write_back(&mut lost);
-            assert_eq!(lost.0.get(), 3 * round, "each is noted");
+            assert_eq!(lost.noted(), 3 * round, "each is noted");
         }
         let mut vmcs = CountingVmcs::new(FakeVmcs::new());
         for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 use x86_virt_core::Frames;
 
-use crate::access::{VmcsRead, VmcsWrite};
+use crate::access::{FieldError, VmcsRead, VmcsWrite};
 use crate::event::InterruptibilityState;
 use crate::field;
 use crate::vcpu::VmxVcpu;
@@ -34,22 +34,69 @@ impl<A: Frames> VmxVcpu<'_, '_, '_, A> {
     }
 }
 
-/// The same for `vmcs`, in which one `is_over` or not.
+/// The same for `vmcs`, in which one `is_over` or not. What could not be written is noted, and written the next time.
 #[inline]
 pub(crate) fn end<V: VmcsRead + VmcsWrite>(vmcs: &mut V, is_over: &mut bool) {
-    if core::mem::replace(is_over, false) {
-        write_end(vmcs);
+    if *is_over {
+        *is_over = false;
+        if let Err(failure) = write_end(vmcs) {
+            vmcs.note(failure);
+            *is_over = true;
+        }
     }
 }
 
 #[cold]
-fn write_end<V: VmcsRead + VmcsWrite>(vmcs: &mut V) {
-    let before = vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE);
-    if without_shadow(before) != before {
-        vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, without_shadow(before));
-    }
+fn write_end<V: VmcsRead + VmcsWrite>(vmcs: &mut V) -> Result<(), FieldError> {
+    let before = vmcs.read(field::GUEST_INTERRUPTIBILITY_STATE)?;
+    let after = without_shadow(before);
+    if after == before { Ok(()) } else { vmcs.write(field::GUEST_INTERRUPTIBILITY_STATE, after) }
 }
 
 const fn without_shadow(state: InterruptibilityState) -> InterruptibilityState {
     state.with_blocking_by_sti(false).with_blocking_by_mov_ss(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end;
+    use crate::access::{VmcsRead as _, VmcsWrite as _};
+    use crate::event::InterruptibilityState;
+    use crate::field;
+    use crate::testing::{CountingVmcs, FakeVmcs, LostVmcs};
+
+    #[test]
+    fn only_a_shadow_that_is_over_ends_and_the_rest_stays() {
+        let state = InterruptibilityState::new().with_blocking_by_nmi(true);
+        for (shadow, writes) in
+            [(state.with_blocking_by_sti(true), 1), (state.with_blocking_by_mov_ss(true), 1), (state, 0)]
+        {
+            let mut fake = FakeVmcs::new();
+            fake.put(field::GUEST_INTERRUPTIBILITY_STATE, shadow);
+            let mut vmcs = CountingVmcs::new(fake);
+            end(&mut vmcs, &mut false);
+            assert_eq!((vmcs.reads(), vmcs.writes()), (0, 0), "it is not over");
+            let mut is_over = true;
+            for _ in 0..2 {
+                end(&mut vmcs, &mut is_over);
+                assert_eq!((is_over, vmcs.reads(), vmcs.writes()), (false, 1, writes), "once");
+            }
+            assert_eq!(vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE), state);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_the_next_time() {
+        let mut is_over = true;
+        let mut lost = LostVmcs::default();
+        for round in 1..3 {
+            end(&mut lost, &mut is_over);
+            assert_eq!((is_over, lost.noted()), (true, round));
+        }
+        let mut vmcs = FakeVmcs::new();
+        vmcs.put(field::GUEST_INTERRUPTIBILITY_STATE, InterruptibilityState::new().with_blocking_by_sti(true));
+        end(&mut vmcs, &mut is_over);
+        assert_eq!(vmcs.get(field::GUEST_INTERRUPTIBILITY_STATE), InterruptibilityState::new());
+        assert!(!is_over);
+    }
 }

@@ -2,6 +2,8 @@
 //! exit loops.
 
 mod every_exit;
+#[cfg(test)]
+mod lost;
 
 use core::cell::Cell;
 
@@ -10,6 +12,8 @@ use crate::field::{self, Encoding, FieldInfo, Width};
 use crate::instruction_error::{InstructionError, VmFail};
 
 pub use every_exit::every_exit;
+#[cfg(test)]
+pub(crate) use lost::LostVmcs;
 
 /// A VMCS in ordinary memory, for tests without a processor: it has every field of [`field::ALL`], all zero at first, and the
 /// high halves of those of 64 bits.
