@@ -300,7 +300,12 @@ impl<A: Frames> SvmVcpu<'_, '_, '_, A> {
     #[inline]
     pub(crate) fn is_own_window(&mut self, exit: SvmExit) -> bool {
         let events = &mut self.guest.events;
-        exit.code == ExitCode::VINTR && !events.interrupt_window() && events.armed_windows().interrupt
+        if exit.code != ExitCode::VINTR || events.interrupt_window() {
+            return false;
+        }
+        let armed = events.armed_windows();
+        // It stands for the end of the shadow that holds an NMI.
+        armed.interrupt || armed.nmi && !self.interruptibility().shadow
     }
 
     /// Whether the processor keeps the blocking of NMIs for the guest.

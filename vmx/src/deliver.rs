@@ -176,7 +176,11 @@ impl<'s, A: Frames> VmxVcpu<'_, 's, '_, A> {
     pub(crate) fn is_own_window(&mut self, exit: &Exit<ExitReason>) -> bool {
         let events = &mut self.parts.events;
         match exit.kind {
-            ExitKind::InterruptWindow => !events.interrupt_window() && events.armed_windows().interrupt,
+            // It stands for the one for NMIs in the shadow of STI.
+            ExitKind::InterruptWindow => {
+                let armed = events.armed_windows();
+                !events.interrupt_window() && (armed.interrupt || armed.nmi)
+            }
             ExitKind::NmiWindow => !events.nmi_window() && events.armed_windows().nmi,
             ExitKind::TprBelowThreshold => self.is_own_threshold(),
             _ => false,

@@ -31,6 +31,8 @@ pub(crate) enum Feature {
     /// A virtual interrupt that is pending at the entry of a guest with IF = 1 comes: Bochs 2.7 takes note of it only when IF
     /// changes.
     PromptVirtualInterrupts,
+    /// The shadow that an entry loads holds back a virtual interrupt: QEMU's TCG takes it at once, and the shadow is over.
+    ShadowAtEntry,
     /// Exceptions come as the manual says: QEMU's TCG takes INT3 and INTO for INT n, shuts down in place of #DF, raises #GP for #SS,
     /// neither #AC nor #XM, and stops at a switch of stacks while TR is busy, as it always is.
     ExactExceptions,
@@ -79,7 +81,7 @@ pub(crate) enum Feature {
 
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Monitor,
         Self::Pcid,
         Self::Xsave,
@@ -91,6 +93,7 @@ impl Feature {
         Self::SoftwareInterruptInformation,
         Self::BreakpointInformation,
         Self::PromptVirtualInterrupts,
+        Self::ShadowAtEntry,
         Self::ExactExceptions,
         Self::RsmIntercept,
         Self::MonitorTrapFlag,
@@ -126,6 +129,7 @@ pub(crate) fn has(feature: Feature) -> bool {
         | Feature::GuestBreakpoints
         | Feature::BreakpointInformation
         | Feature::ExactExceptions
+        | Feature::ShadowAtEntry
         | Feature::InterruptsOnce
         | Feature::InterruptsAnywhere
         | Feature::ExactRepetitions

@@ -260,6 +260,7 @@ const TESTS: &[Test] = tests! {
         withdrawn_do_not_come: On::Every,
         nmi_waits_for_iret: On::Every,
         nmi_waits_for_iret_in_a_shadow: On::Every,
+        nmi_waits_for_the_shadow: On::Every,
         nmi_window: On::Every,
         nmis_stay_blocked_over_a_fault_in_iret: On::Every,
         exceptions_in_a_delivery_are_merged: On::Every,

@@ -166,8 +166,6 @@ pub(crate) fn nmi_waits_for_iret_in_a_shadow(bench: &Bench) -> Outcome {
         for _ in 0..3 {
             match guest.run()?.kind {
                 ExitKind::Hlt => ensure_eq!(guest.vcpu.rip(), CODE + 2, "RIP at HLT"),
-                // Interrupts are enabled: the processor finds their window open, and with it the NMI's.
-                ExitKind::InterruptWindow => {}
                 ExitKind::Io(io) => {
                     ensure_eq!(io.port, 2, "vector");
                     return guest.return_to_hlt(Event::Nmi, CODE + 2);
@@ -176,6 +174,25 @@ pub(crate) fn nmi_waits_for_iret_in_a_shadow(bench: &Bench) -> Outcome {
             }
         }
         fail!("the NMI has not come")
+    })
+}
+
+/// An NMI that waits in a shadow with interrupts enabled comes behind it, and no window that nobody has asked for ends a run.
+pub(crate) fn nmi_waits_for_the_shadow(bench: &Bench) -> Outcome {
+    with_guest(bench, &[NOP, NOP, HLT], |guest| {
+        guest.enable_interrupts();
+        let blocking = guest.vcpu.interruptibility();
+        guest.vcpu.set_blocking(Interruptibility { shadow: true, ..blocking });
+        guest.vcpu.request_nmi();
+        if !has(Feature::PromptVirtualInterrupts) {
+            // It comes at the next exit.
+            guest.expect(ExitKind::Hlt)?;
+            return guest.expect_handler(2);
+        }
+        guest.expect_handler(2)?;
+        let next = if has(Feature::ShadowAtEntry) { CODE + 1 } else { CODE };
+        ensure_eq!(guest.stacked(0)?, next, "RIP on the stack");
+        guest.return_to_hlt(Event::Nmi, CODE + 2)
     })
 }
 
