@@ -79,6 +79,34 @@ pub struct Gprs {
 }
 
 impl Gprs {
+    /// All registers with the same value, to fill them with something that tests recognize.
+    ///
+    /// ```
+    /// use x86_virt_core::{Gpr, Gprs};
+    ///
+    /// assert_eq!(Gprs::filled(7).get(Gpr::R15), Some(7));
+    /// ```
+    #[must_use]
+    pub const fn filled(value: u64) -> Self {
+        Self {
+            rax: value,
+            rcx: value,
+            rdx: value,
+            rbx: value,
+            rbp: value,
+            rsi: value,
+            rdi: value,
+            r8: value,
+            r9: value,
+            r10: value,
+            r11: value,
+            r12: value,
+            r13: value,
+            r14: value,
+            r15: value,
+        }
+    }
+
     /// The value of `register`, or `None` for RSP.
     #[must_use]
     pub const fn get(&self, register: Gpr) -> Option<u64> {

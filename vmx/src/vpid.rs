@@ -183,7 +183,7 @@ mod tests {
     const NOTHING: Stale = Stale { tables: false, registers: false, is_first_use: false };
     const FIRST: Stale = Stale { tables: true, is_first_use: true, ..NOTHING };
 
-    const ALL: EptCapabilities = EptCapabilities::new()
+    pub(super) const ALL: EptCapabilities = EptCapabilities::new()
         .with_invept(true)
         .with_invept_single_context(true)
         .with_invept_all_contexts(true)

@@ -39,7 +39,7 @@ pub fn every_exit(mut visit: impl FnMut(SvmExit, ExitKind)) {
             let exit = SvmExit { code, info1: word, info2: word };
             for is_told in [false, true] {
                 let context = ExitContext {
-                    gprs: &gprs(word),
+                    gprs: &Gprs::filled(word),
                     is_protected: is_told,
                     default_address_size: AddressSize::Bits64,
                     has_decode_assists: is_told,
@@ -48,27 +48,6 @@ pub fn every_exit(mut visit: impl FnMut(SvmExit, ExitKind)) {
                 visit(exit, decode_exit(exit, context, || None));
             }
         }
-    }
-}
-
-/// All registers with one value.
-const fn gprs(word: u64) -> Gprs {
-    Gprs {
-        rax: word,
-        rcx: word,
-        rdx: word,
-        rbx: word,
-        rbp: word,
-        rsi: word,
-        rdi: word,
-        r8: word,
-        r9: word,
-        r10: word,
-        r11: word,
-        r12: word,
-        r13: word,
-        r14: word,
-        r15: word,
     }
 }
 

@@ -24,6 +24,22 @@ impl Flags {
     }
 }
 
+/// Executes an instruction, the last of some lines of assembly with operands, for its flags.
+macro_rules! flags {
+    ([$($line:expr),+] $(, $($operands:tt)+)?) => {{
+        let (carry, zero): (u8, u8);
+        asm!(
+            $($line,)+
+            "setc {carry}",
+            "setz {zero}",
+            carry = lateout(reg_byte) carry,
+            zero = lateout(reg_byte) zero,
+            $($($operands)+)?
+        );
+        Flags::new(carry, zero)
+    }};
+}
+
 /// Defines functions for instructions without an operand.
 macro_rules! plain {
     ($($(#[$doc:meta])* $name:ident = $($line:literal),+;)*) => {
@@ -34,19 +50,8 @@ macro_rules! plain {
             ///
             /// The processor is in VMX root operation, where the instruction fails.
             pub(crate) unsafe fn $name() -> Flags {
-                let (carry, zero): (u8, u8);
                 // SAFETY: the caller promises that it fails: it changes flags, RAX here, and the VM-instruction error.
-                unsafe {
-                    asm!(
-                        $($line,)+
-                        "setc {carry}",
-                        "setz {zero}",
-                        carry = lateout(reg_byte) carry,
-                        zero = lateout(reg_byte) zero,
-                        out("rax") _,
-                    );
-                }
-                Flags::new(carry, zero)
+                unsafe { flags!([$($line),+], out("rax") _) }
             }
         )*
     };
@@ -77,19 +82,8 @@ macro_rules! pointer {
             /// that is loaded here.
             pub(crate) unsafe fn $name(address: Hpa) -> Flags {
                 let operand = address.get();
-                let (carry, zero): (u8, u8);
                 // SAFETY: the caller's promise; the operand is on the stack.
-                unsafe {
-                    asm!(
-                        concat!($mnemonic, " [{operand}]"),
-                        "setc {carry}",
-                        "setz {zero}",
-                        operand = in(reg) &raw const operand,
-                        carry = lateout(reg_byte) carry,
-                        zero = lateout(reg_byte) zero,
-                    );
-                }
-                Flags::new(carry, zero)
+                unsafe { flags!([concat!($mnemonic, " [{operand}]")], operand = in(reg) &raw const operand) }
             }
         )*
     };
@@ -110,19 +104,8 @@ pointer! {
 ///
 /// The processor is in VMX root operation.
 pub(crate) unsafe fn vmread(field: u64) -> Flags {
-    let (carry, zero): (u8, u8);
     // SAFETY: the caller's promise.
-    unsafe {
-        asm!(
-            "vmread {field}, {field}",
-            "setc {carry}",
-            "setz {zero}",
-            field = inout(reg) field => _,
-            carry = lateout(reg_byte) carry,
-            zero = lateout(reg_byte) zero,
-        );
-    }
-    Flags::new(carry, zero)
+    unsafe { flags!(["vmread {field}, {field}"], field = inout(reg) field => _) }
 }
 
 /// VMWRITE of 0.
@@ -131,20 +114,8 @@ pub(crate) unsafe fn vmread(field: u64) -> Flags {
 ///
 /// The processor is in VMX root operation, where the instruction fails.
 pub(crate) unsafe fn vmwrite(field: u64) -> Flags {
-    let (carry, zero): (u8, u8);
     // SAFETY: the caller's promise.
-    unsafe {
-        asm!(
-            "vmwrite {field}, {value}",
-            "setc {carry}",
-            "setz {zero}",
-            field = in(reg) field,
-            value = in(reg) 0_u64,
-            carry = lateout(reg_byte) carry,
-            zero = lateout(reg_byte) zero,
-        );
-    }
-    Flags::new(carry, zero)
+    unsafe { flags!(["vmwrite {field}, {value}"], field = in(reg) field, value = in(reg) 0_u64) }
 }
 
 /// VMPTRST.
@@ -165,20 +136,14 @@ pub(crate) unsafe fn vmptrst() -> Hpa {
 ///
 /// The processor is in VMX root operation, and has INVEPT.
 pub(crate) unsafe fn invept(kind: InveptType, descriptor: InveptDescriptor) -> Flags {
-    let (carry, zero): (u8, u8);
     // SAFETY: the caller's promise; the descriptor is on the stack. To invalidate is always right.
     unsafe {
-        asm!(
-            "invept {kind}, [{descriptor}]",
-            "setc {carry}",
-            "setz {zero}",
+        flags!(
+            ["invept {kind}, [{descriptor}]"],
             kind = in(reg) kind.into_bits(),
-            descriptor = in(reg) &raw const descriptor,
-            carry = lateout(reg_byte) carry,
-            zero = lateout(reg_byte) zero,
-        );
+            descriptor = in(reg) &raw const descriptor
+        )
     }
-    Flags::new(carry, zero)
 }
 
 /// INVVPID.
@@ -187,18 +152,12 @@ pub(crate) unsafe fn invept(kind: InveptType, descriptor: InveptDescriptor) -> F
 ///
 /// The processor is in VMX root operation, and has INVVPID.
 pub(crate) unsafe fn invvpid(kind: InvvpidType, descriptor: InvvpidDescriptor) -> Flags {
-    let (carry, zero): (u8, u8);
     // SAFETY: the caller's promise; the descriptor is on the stack. To invalidate is always right.
     unsafe {
-        asm!(
-            "invvpid {kind}, [{descriptor}]",
-            "setc {carry}",
-            "setz {zero}",
+        flags!(
+            ["invvpid {kind}, [{descriptor}]"],
             kind = in(reg) kind.into_bits(),
-            descriptor = in(reg) &raw const descriptor,
-            carry = lateout(reg_byte) carry,
-            zero = lateout(reg_byte) zero,
-        );
+            descriptor = in(reg) &raw const descriptor
+        )
     }
-    Flags::new(carry, zero)
 }

@@ -45,29 +45,8 @@ pub fn every_exit(mut visit: impl FnMut(ExitReason, ExitKind)) {
             for field in FIELDS {
                 vmcs.set_raw(field, word);
             }
-            visit(basic.into(), decode_exit(basic.into(), &vmcs, &gprs(word)));
+            visit(basic.into(), decode_exit(basic.into(), &vmcs, &Gprs::filled(word)));
         }
-    }
-}
-
-/// All registers with one value.
-const fn gprs(word: u64) -> Gprs {
-    Gprs {
-        rax: word,
-        rcx: word,
-        rdx: word,
-        rbx: word,
-        rbp: word,
-        rsi: word,
-        rdi: word,
-        r8: word,
-        r9: word,
-        r10: word,
-        r11: word,
-        r12: word,
-        r13: word,
-        r14: word,
-        r15: word,
     }
 }
 

@@ -1,21 +1,14 @@
 //! Invalidations that fail: the same is due again.
 
 use x86_virt_core::{Hpa, MemoryType};
-use x86_virt_ept::{EptCapabilities, Eptp};
+use x86_virt_ept::Eptp;
 
+use super::tests::ALL;
 use super::{Plan, Stale, Translations, VpidUse};
 use crate::instruction_error::{InstructionError, VmFail};
 use crate::invalidate::Invalidate;
 use crate::invept::{InveptDescriptor, InveptType};
 use crate::invvpid::{InvvpidDescriptor, InvvpidType};
-
-const ALL: EptCapabilities = EptCapabilities::new()
-    .with_invept(true)
-    .with_invept_single_context(true)
-    .with_invept_all_contexts(true)
-    .with_invvpid(true)
-    .with_invvpid_single_context(true)
-    .with_invvpid_all_contexts(true);
 
 const FIRST: Stale = Stale { tables: true, registers: false, is_first_use: true };
 const CHANGED: Stale = Stale { tables: true, registers: true, is_first_use: false };
